@@ -1,0 +1,81 @@
+"""The run folder: what lies where. Every part of the program gets its paths from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside one run's folder (nothing is created by asking for a path)."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The frozen, resolved configuration; all that a worker reads."""
+        return self.root / "config.yaml"
+
+    @property
+    def overrides(self) -> Path:
+        """The overrides of the command line, as given."""
+        return self.root / "overrides.yaml"
+
+    @property
+    def provenance(self) -> Path:
+        """Command, git state, package versions, hardware, data fingerprint, reward source hashes."""
+        return self.root / "provenance.json"
+
+    @property
+    def result(self) -> Path:
+        """Status, objective, timings."""
+        return self.root / "result.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One line per log: {"kind": "train"|"eval", "step": int, "time": epoch seconds, …}."""
+        return self.root / "metrics.jsonl"
+
+    def completions(self, split: str) -> Path:
+        """Every completion of a split ("train", "eval"), one a line."""
+        return self.root / "completions" / f"{split}.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """`checkpoint-<step>` folders, each resumable once it holds its completeness mark."""
+        return self.root / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The final model with its tokenizer, loadable by transformers alone."""
+        return self.root / "model"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of the worker, the event stream and error reports."""
+        return self.root / "logs"
+
+    @property
+    def worker_log(self) -> Path:
+        """Everything the worker processes print, all ranks."""
+        return self.logs / "worker.log"
+
+    @property
+    def events(self) -> Path:
+        """What the live display follows: phases, steps, samples, resolved `auto` values."""
+        return self.logs / "events.jsonl"
+
+    @property
+    def stop_request(self) -> Path:
+        """Present while somebody asks the worker to save a checkpoint and end after the step it is in."""
+        return self.logs / "stop"
+
+    @property
+    def lock(self) -> Path:
+        """Held (flock) by the one grpo-train that owns the folder."""
+        return self.logs / "lock"
+
+    def error(self, rank: int) -> Path:
+        """A rank's own account of why it ended: {"rank", "kind": "config"|"run", "message", "traceback"}."""
+        return self.logs / f"error-rank{rank}.json"

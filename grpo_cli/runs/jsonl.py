@@ -1,0 +1,84 @@
+"""Whole-line appends and atomic replaces: what keeps every file of a run readable after a kill."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def _plain(value: Any) -> Any:
+    """Replace what JSON cannot hold: NaN and infinities become strings, unknown objects their text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return str(value)
+
+
+def append(path: Path, *records: dict[str, Any]) -> None:
+    """Append records to a JSONL file, whole lines in one write, so that a kill never leaves half a record inside.
+
+    Args:
+        path: the file; made with its folders where missing.
+        records: one JSON object a line.
+    """
+    if not records:
+        return
+    text = "".join(json.dumps(_plain(r), ensure_ascii=False, allow_nan=False) + "\n" for r in records)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        # A write cut short by a kill or a full disk leaves a line without its end; close it before going on.
+        size = os.fstat(fd).st_size
+        if size and os.pread(fd, 1, size - 1) != b"\n":
+            text = "\n" + text
+        data = text.encode()
+        while data:
+            data = data[os.write(fd, data) :]
+    finally:
+        os.close(fd)
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the complete records of a JSONL file; a torn line (the process died while writing it) is passed over.
+
+    Args:
+        path: the file; a missing one yields nothing.
+    """
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(record, dict):
+                yield record
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a file beside its place and rename it there, so that readers see the old or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON document atomically, indented for people."""
+    write_atomic(path, json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
