@@ -1,0 +1,1 @@
+"""Composing and validating a configuration; imports nothing heavy."""

@@ -1,0 +1,1 @@
+"""From files, hub ids and generators to prompts and held-out prompts."""

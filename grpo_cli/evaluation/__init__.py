@@ -1,0 +1,1 @@
+"""Held-out evaluation: generation and the statistics, apart."""

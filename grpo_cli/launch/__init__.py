@@ -1,0 +1,1 @@
+"""Starting the worker processes, watching them, and ending them; imports nothing heavy."""

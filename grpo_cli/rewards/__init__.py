@@ -1,0 +1,1 @@
+"""The reward library and what adapts any reward to the trainer."""

@@ -24,7 +24,7 @@ def _plain(value: Any) -> Any:
 
 
 def append(path: Path, *records: dict[str, Any]) -> None:
-    """Append records to a JSONL file, whole lines in one write, so that a kill never leaves half a record inside.
+    """Append records to a JSONL file, whole lines in one write: a kill leaves no half record inside.
 
     Args:
         path: the file; made with its folders where missing.
@@ -48,7 +48,7 @@ def append(path: Path, *records: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the complete records of a JSONL file; a torn line (the process died while writing it) is passed over.
+    """Yield the complete records of a JSONL file; a line torn by a kill is passed over.
 
     Args:
         path: the file; a missing one yields nothing.
@@ -66,7 +66,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Write a file beside its place and rename it there, so that readers see the old or the new one, never a part."""
+    """Write a file beside its place and rename it: readers see the old or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -74,7 +74,7 @@ def write_atomic(path: Path, text: str) -> None:
             out.write(text)
             out.flush()
             os.fsync(out.fileno())
-        os.replace(beside, path)
+        beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 

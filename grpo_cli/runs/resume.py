@@ -1,0 +1,118 @@
+"""Finding the run that a new start goes on with, and comparing configurations."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grpo_cli.errors import ConfigError
+from grpo_cli.runs.checkpoints import is_complete, latest_checkpoint, step_of
+from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, read_result
+
+# Keys that say how a run is watched or started, not what it computes.
+NOT_COMPARED = ("resume", "resume_from", "display", "dry_run", "sweep")
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """A run to go on with.
+
+    Attributes:
+        folder: its folder.
+        checkpoint: the checkpoint to start from.
+    """
+
+    folder: RunFolder
+    checkpoint: Path
+
+
+def fingerprint(config: Mapping[str, Any], sources: Mapping[str, Any]) -> str:
+    """Hash what decides a run's results: its configuration and the source of its rewards.
+
+    Args:
+        config: the frozen configuration as plain containers.
+        sources: reward sources with their hashes, so that an edited reward is another run.
+    """
+    compared = {key: value for key, value in config.items() if key not in NOT_COMPARED}
+    text = json.dumps([compared, sources], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def find_interrupted(siblings: Path, wanted: str, new: Path) -> Resumption | None:
+    """The newest run of the same configuration that did not finish and left a complete checkpoint.
+
+    Args:
+        siblings: the folder that holds the runs of this name.
+        wanted: the fingerprint of the run being started.
+        new: the new run's own folder, not a candidate.
+    """
+    for path in sorted(siblings.glob("*"), reverse=True):
+        folder = RunFolder(path)
+        if path == new or not folder.result.exists():
+            continue
+        result = read_result(folder)
+        if result.get("config_fingerprint") != wanted:
+            continue
+        if result.get("status") == COMPLETED:
+            return None
+        checkpoint = latest_checkpoint(folder.checkpoints)
+        if result.get("status") in (INTERRUPTED, FAILED) and checkpoint:
+            return Resumption(folder, checkpoint)
+    return None
+
+
+def explicit(path: Path) -> Resumption:
+    """The run that `resume=<path>` names: a run folder, or one of its checkpoints.
+
+    Raises:
+        ConfigError: nothing there to go on with.
+    """
+    if step_of(path) >= 0 and path.is_dir():
+        if not is_complete(path):
+            raise ConfigError(
+                f"resume: the checkpoint {path} is not complete (the run was killed while saving it); give the run "
+                "folder, and its last complete checkpoint is taken."
+            )
+        return Resumption(RunFolder(path.parent.parent), path)
+    if not path.is_dir():
+        raise ConfigError(f"resume: there is no folder {path}; give a run folder, or auto, or never.")
+    folder = RunFolder(path)
+    if not folder.result.exists():
+        raise ConfigError(f"resume: {path} is no run folder (it holds no result.json).")
+    if read_result(folder).get("status") == COMPLETED:
+        raise ConfigError(
+            f"resume: the run in {path} is complete; to train further, start a new run with model.name={folder.model}."
+        )
+    checkpoint = latest_checkpoint(folder.checkpoints)
+    if checkpoint is None:
+        raise ConfigError(
+            f"resume: {path} holds no complete checkpoint, so there is nothing to go on from; start the run anew."
+        )
+    return Resumption(folder, checkpoint)
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between two configurations, one `key: old → new` a line, leaving out what does not matter."""
+    flat_old, flat_new = _flat(old), _flat(new)
+    return [
+        f"{key}: {flat_old.get(key, 'not set')} → {flat_new.get(key, 'not set')}"
+        for key in sorted({*flat_old, *flat_new})
+        if flat_old.get(key) != flat_new.get(key) and key.split(".")[0] not in NOT_COMPARED
+    ]
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{name}.")
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,82 @@
+"""What every `auto` becomes on this machine. Each rule stands in the config beside its key as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from grpo_cli.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """One `auto` with the value it got and the reason."""
+
+    key: str
+    value: Any
+    why: str
+
+
+def resolve_auto(config: dict[str, Any]) -> list[Resolved]:
+    """Replace every `auto` in a frozen configuration, in place.
+
+    Args:
+        config: the frozen configuration as plain containers.
+
+    Returns:
+        What was resolved, in order.
+
+    Raises:
+        ConfigError: a value asked for explicitly is one this hardware cannot do.
+    """
+    training, model = config["training"], config["model"]
+    has_accelerator = torch.accelerator.is_available() and config["launch"]["kind"] != "cpu"
+    resolved: list[Resolved] = []
+
+    def settle(section: dict[str, Any], name: str, key: str, value: Any, why: str) -> None:
+        if section.get(key) == "auto":
+            section[key] = value
+            resolved.append(Resolved(f"{name}.{key}", value, why))
+
+    settle(training, "training", "use_cpu", not has_accelerator, _accelerator_name(has_accelerator))
+    on_cpu = bool(training.get("use_cpu"))
+    bf16_works = not on_cpu and _supports_bf16()
+    settle(
+        training,
+        "training",
+        "bf16",
+        bf16_works and not training.get("fp16"),
+        "the GPU computes in bfloat16" if bf16_works else "no GPU with bfloat16: full precision",
+    )
+    if on_cpu and (training.get("bf16") or training.get("fp16")):
+        key = "bf16" if training.get("bf16") else "fp16"
+        raise ConfigError(
+            f"training.{key}: this run is on the CPU, where half precision is slower and TRL refuses it by "
+            f"default; write training.{key}=false (or training.bf16=auto)."
+        )
+    with_adapter = config["peft"]["method"] != "none"
+    half_weights = with_adapter and bf16_works
+    settle(
+        model,
+        "model",
+        "dtype",
+        "bfloat16" if half_weights else "float32",
+        "frozen weights under an adapter need no more" if half_weights else "the weights that are trained",
+    )
+    return resolved
+
+
+def _accelerator_name(available: bool) -> str:
+    """The accelerator's name, or that there is none in use."""
+    if not available:
+        return "no GPU in use"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else str(torch.accelerator.current_accelerator())
+
+
+def _supports_bf16() -> bool:
+    """Whether the accelerator computes in bfloat16 itself rather than emulating it."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.accelerator.is_available()

@@ -1,0 +1,128 @@
+"""TRL's trainer, with two things it does not keep: every completion, and the state between two generations.
+
+Nothing about the algorithm is changed: the same settings give the same losses and weights as a bare
+`GRPOTrainer`, bit for bit (tests/training/test_training_fidelity.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from trl import GRPOTrainer
+
+from grpo_cli.runs.checkpoints import mark_complete
+from grpo_cli.runs.completions import completion_records
+from grpo_cli.runs.recorder import Recorder
+
+# What a checkpoint of transformers lacks to go on exactly where it stopped; one file per rank.
+ROLLOUT_STATE = "rollout_state_rank{rank}.pt"
+
+
+class RunTrainer(GRPOTrainer):
+    """A `GRPOTrainer` that records completions and whose checkpoints resume exactly.
+
+    Args:
+        recorder: where completions go.
+        arguments: everything `GRPOTrainer` takes.
+    """
+
+    def __init__(self, *positional: Any, recorder: Recorder, **arguments: Any) -> None:
+        super().__init__(*positional, **arguments)
+        self.recorder = recorder
+        self.completion_tokens = 0
+        self.last_completions: list[dict[str, Any]] = []
+        self._pending_state: dict[str, Any] | None = None
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Generate as TRL does, then record the batch before TRL's buffer of logs drops it."""
+        training = self.model.training
+        output = super()._generate_and_score_completions(inputs)
+        lengths = output["completion_mask"].sum(dim=1).tolist()
+        ends = torch.isin(output["completion_ids"], torch.tensor(self.eos_token_ids, device=self.args.device))
+        finished = (ends & output["completion_mask"].bool()).any(dim=1).tolist()
+        local = [
+            {"length": int(length), "truncated": not done, "columns": _plain_columns(row)}
+            for length, done, row in zip(lengths, finished, inputs, strict=True)
+        ]
+        facts = gather_object(local)
+        self.completion_tokens += sum(fact["length"] for fact in facts) if training else 0
+        if self.accelerator.is_main_process:
+            self._record(facts, training)
+        return output
+
+    def _record(self, facts: list[dict[str, Any]], training: bool) -> None:
+        """Write one generation batch, in TRL's order: groups of G completions of the same prompt."""
+        group_size = self.num_generations if training else self.num_generations_eval
+        count = len(facts)
+        logs = self._logs
+        rewards = {name: list(values)[-count:] for name, values in logs["rewards"].items()}
+        records = completion_records(
+            # The optimizer step these completions are for: the one after the last finished.
+            step=self.state.global_step + 1 if training else self.state.global_step,
+            prompts=list(logs["prompt"])[-count:],
+            completions=list(logs["completion"])[-count:],
+            rewards=rewards,
+            weights=dict(zip(self.reward_func_names, self.reward_weights.tolist(), strict=True)),
+            group_size=group_size,
+            facts=facts,
+            advantages=list(logs["advantages"])[-count:],
+        )
+        self.recorder.completions("train" if training else "trl_eval", records)
+        if training:
+            self.last_completions = records
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Save as transformers does, then what it leaves out, then the mark that all is there."""
+        super()._save_checkpoint(model, trial)
+        checkpoint = Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        torch.save(self._rollout_state(), checkpoint / ROLLOUT_STATE.format(rank=self.accelerator.process_index))
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            mark_complete(checkpoint, self.accelerator.num_processes)
+            self.recorder.event("checkpoint", step=self.state.global_step, path=str(checkpoint))
+
+    def _rollout_state(self) -> dict[str, Any]:
+        """What lies between two optimizer steps besides weights, optimizer and random state."""
+        between_generations = self._step % (self.args.steps_per_generation * self.num_iterations) == 0
+        return {
+            "step": self._step,
+            # At a generation's end the buffer is spent; the next step generates anew.
+            "buffered_inputs": None if between_generations else self._buffered_inputs,
+            "metrics": {key: list(values) for key, values in self._metrics["train"].items()},
+            "loss": self._tr_loss.detach().cpu(),
+            "last_logged": self._globalstep_last_logged,
+            "completion_tokens": self.completion_tokens,
+        }
+
+    def load_rollout_state(self, checkpoint: Path) -> None:
+        """Read a checkpoint's rollout state; `restore_rollout_state` applies it once the training loop is set up."""
+        path = checkpoint / ROLLOUT_STATE.format(rank=self.accelerator.process_index)
+        if path.exists():
+            self._pending_state = torch.load(path, map_location=self.args.device, weights_only=True)
+
+    def restore_rollout_state(self) -> None:
+        """Apply what `load_rollout_state` read; called when training begins, after the loop reset its counters."""
+        state, self._pending_state = self._pending_state, None
+        if state is None:
+            return
+        self._step = state["step"]
+        self._buffered_inputs = state["buffered_inputs"]
+        for key, values in state["metrics"].items():
+            self._metrics["train"][key] = list(values)
+        self._tr_loss = state["loss"].to(self.args.device)
+        self._globalstep_last_logged = state["last_logged"]
+        self.completion_tokens = state["completion_tokens"]
+
+
+def _plain_columns(row: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a data row that fit on a line: the prompt is recorded apart, images are not recorded."""
+    plain = (str, int, float, bool, type(None))
+    return {
+        key: value
+        for key, value in row.items()
+        if key != "prompt" and (isinstance(value, plain) or (isinstance(value, list) and len(value) <= 32))
+    }

@@ -1,0 +1,79 @@
+"""The process of one rank: `python -m grpo_cli.training.worker <run folder>`.
+
+It guards against its composer's death before anything slow is imported, runs, and leaves an account of
+why it ended where the composer finds it.
+"""
+
+from __future__ import annotations
+
+from grpo_cli.launch import worker_guard
+
+worker_guard.install()
+
+import os  # noqa: E402
+import sys  # noqa: E402
+import threading  # noqa: E402
+import time  # noqa: E402
+import traceback  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from grpo_cli.errors import EXIT_DONE, EXIT_FAILED, ConfigError, GrpoTrainError  # noqa: E402
+from grpo_cli.runs.folder import RunFolder  # noqa: E402
+from grpo_cli.runs.jsonl import write_json  # noqa: E402
+from grpo_cli.runs.recorder import Recorder  # noqa: E402
+
+EXIT_SECONDS = 60
+
+
+def main(arguments: list[str]) -> int:
+    """Run one rank and return its exit code.
+
+    Args:
+        arguments: the run folder.
+    """
+    rank = int(os.environ.get("RANK", "0"))
+    folder = RunFolder(Path(arguments[0]))
+    Recorder(folder, enabled=rank == 0).phase("starting")
+    try:
+        from omegaconf import OmegaConf
+
+        from grpo_cli.training.run import require_config, run
+
+        config = OmegaConf.to_container(OmegaConf.load(folder.config), resolve=True)
+        require_config(config)
+        stopped_by = run(config, folder)
+    except BaseException as error:
+        if isinstance(error, SystemExit | KeyboardInterrupt):
+            raise
+        report(folder, rank, error)
+        traceback.print_exc()
+        return error.exit_code if isinstance(error, GrpoTrainError) else EXIT_FAILED
+    return 128 + stopped_by if stopped_by else EXIT_DONE
+
+
+def report(folder: RunFolder, rank: int, error: BaseException) -> None:
+    """Leave the rank's own account of its end in `logs/error-rank<rank>.json`."""
+    message = str(error) if isinstance(error, GrpoTrainError) else f"{type(error).__name__}: {error}"
+    write_json(
+        folder.error(rank),
+        {
+            "rank": rank,
+            "kind": "config" if isinstance(error, ConfigError) else "run",
+            "message": message,
+            "traceback": "".join(traceback.format_exception(error)),
+            "time": time.time(),
+        },
+    )
+
+
+def bound_exit(code: int) -> None:
+    """Give what runs at exit (trackers flushing, process groups closing) a minute, then end the process anyway."""
+    timer = threading.Timer(EXIT_SECONDS, os._exit, [code])
+    timer.daemon = True
+    timer.start()
+
+
+if __name__ == "__main__":
+    exit_code = main(sys.argv[1:])
+    bound_exit(exit_code)
+    sys.exit(exit_code)
