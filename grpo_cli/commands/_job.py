@@ -1,3 +1,196 @@
-"""From a validated configuration to a finished run: freeze, launch, watch, record."""
+"""From a validated configuration to a finished run: freeze it, launch it, watch it, record what became of it."""
 
 from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from grpo_cli.commands._prepare import prepare
+from grpo_cli.config.compose import freeze
+from grpo_cli.display import make_display
+from grpo_cli.launch.hardware import describe_hardware
+from grpo_cli.launch.plan import LaunchPlan, plan_launch
+from grpo_cli.launch.signals import Interrupted
+from grpo_cli.launch.supervise import Outcome, supervise
+from grpo_cli.rewards.sources import reward_sources
+from grpo_cli.runs.checkpoints import roll_back, step_of
+from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.jsonl import write_atomic
+from grpo_cli.runs.lock import own
+from grpo_cli.runs.provenance import redact, write_provenance
+from grpo_cli.runs.result import FAILED, INTERRUPTED, RUNNING, now, read_json, start_result, update_result
+from grpo_cli.runs.resume import Resumption, differences, explicit, find_interrupted, fingerprint
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a run ended.
+
+    Attributes:
+        folder: its folder.
+        result: its `result.json`.
+    """
+
+    folder: RunFolder
+    result: dict[str, Any]
+
+
+def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
+    """Run one job from its composed and validated configuration.
+
+    Args:
+        cfg: the configuration.
+        overrides: what the command line gave.
+
+    Returns:
+        How it ended; None for a dry run.
+
+    Raises:
+        ConfigError: something the run needs is missing or does not fit; nothing was started.
+        Interrupted: the user stopped it; everything is recorded and no process is left.
+    """
+    hydra = HydraConfig.get()
+    new = RunFolder(Path(hydra.runtime.output_dir).absolute())
+    with removed_if_unused(new):
+        prepare(cfg)
+        config = OmegaConf.to_container(cfg, resolve=True)
+        assert isinstance(config, dict)
+        sources = reward_sources(config["reward"])
+        identity = fingerprint(config, sources)
+        resumption = choose_run(config, identity, new, alone=hydra.mode == RunMode.RUN)
+        folder = resumption.folder if resumption else new
+        plan = plan_launch(config["launch"], config["training"], folder.root)
+        if config["dry_run"]:
+            show_plan(plan)
+            return None
+        with own(folder):
+            freeze_into(folder, cfg, config, overrides, resumption)
+            write_provenance(
+                folder,
+                launch={"command": plan.argv, "kind": plan.kind, "why": plan.why, "world_size": plan.world_size},
+                hardware=describe_hardware(),
+                rewards=sources,
+            )
+            start_result(folder, fingerprint=identity, overrides=[redact(o) for o in overrides])
+            return Finished(folder, execute(plan, folder, config))
+
+
+def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+    """Launch the workers, show what they do until they end, and record how it went.
+
+    Returns:
+        The run's `result.json`.
+    """
+    header = {"name": config["name"], "model": config["model"]["name"], "folder": str(folder.root)}
+    clear_leftovers(folder)
+    with make_display(config["display"], folder, header) as display:
+        try:
+            outcome = supervise(plan, folder, on_tick=display.tick, grace_seconds=config["launch"]["grace_seconds"])
+        except Interrupted as interrupted:
+            display.finish(record(folder, interrupted.outcome))
+            raise
+        result = record(folder, outcome)
+        display.finish(result)
+    return result
+
+
+def record(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
+    """Write how the workers ended into `result.json`."""
+    folder.stop_request.unlink(missing_ok=True)
+    return update_result(
+        folder,
+        status=outcome.status,
+        exit_code=outcome.exit_code,
+        error=outcome.error,
+        finished=now(),
+        seconds=round(outcome.seconds, 3),
+    )
+
+
+def choose_run(config: dict[str, Any], identity: str, new: RunFolder, alone: bool) -> Resumption | None:
+    """Decide by the `resume` key whether this start goes on with an earlier run.
+
+    Args:
+        config: the configuration.
+        identity: its fingerprint.
+        new: the folder Hydra made for this start.
+        alone: a single run; a job of a sweep looks for earlier work in its own folder only.
+
+    Returns:
+        The run and checkpoint to go on from, or None to start in `new`.
+    """
+    resume = config["resume"]
+    if resume == "never":
+        return None
+    if resume != "auto":
+        chosen = explicit(Path(resume).expanduser().absolute())
+        tell_differences(chosen, config)
+        return chosen
+    if read_json(new.result).get("status") in (RUNNING, INTERRUPTED, FAILED):
+        # The folder was given by hand (hydra.run.dir=…) and holds a run already.
+        found = find_interrupted(new.root.parent, identity, Path())
+        return found if found and found.folder == new else None
+    return find_interrupted(new.root.parent, identity, new.root) if alone else None
+
+
+def tell_differences(chosen: Resumption, config: dict[str, Any]) -> None:
+    """Say on stderr what the resumed run will do differently from how it began."""
+    began = OmegaConf.to_container(OmegaConf.load(chosen.folder.config), resolve=True)
+    changed = differences(began, config) if isinstance(began, dict) else []
+    if changed:
+        print("The resumed run goes on with a changed configuration:", *changed, sep="\n  ", file=sys.stderr)
+
+
+def freeze_into(
+    folder: RunFolder,
+    cfg: DictConfig,
+    config: dict[str, Any],
+    overrides: list[str],
+    resumption: Resumption | None,
+) -> None:
+    """Write the frozen configuration, and take a resumed run's records back to its checkpoint."""
+    OmegaConf.update(cfg, "resume_from", str(resumption.checkpoint) if resumption else None, force_add=True)
+    write_atomic(folder.config, freeze(cfg))
+    write_atomic(folder.overrides, OmegaConf.to_yaml(OmegaConf.create(overrides)))
+    if resumption:
+        step = step_of(resumption.checkpoint)
+        roll_back(folder, step, resumption.checkpoint.parent)
+        print(f"Going on with {folder.root} from step {step} (resume=never starts afresh).", file=sys.stderr)
+
+
+def clear_leftovers(folder: RunFolder) -> None:
+    """Remove what an earlier attempt in this folder left to be read: stop request, error reports, events."""
+    folder.stop_request.unlink(missing_ok=True)
+    folder.events.unlink(missing_ok=True)
+    for report in folder.logs.glob("error-rank*.json"):
+        report.unlink()
+
+
+def show_plan(plan: LaunchPlan) -> None:
+    """Print what a dry run would have started."""
+    import shlex
+
+    print(f"{plan.kind}, {plan.world_size} process(es): {plan.why}")
+    print(" ".join([*(f"{key}={shlex.quote(value)}" for key, value in plan.env.items()), shlex.join(plan.argv)]))
+
+
+@contextlib.contextmanager
+def removed_if_unused(folder: RunFolder) -> Iterator[None]:
+    """Remove the folder Hydra made before the run when nothing was written into it, with its empty parents."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if folder.logs.is_dir() and not folder.config.exists():
+                shutil.rmtree(folder.logs)
+            for directory in (folder.root, folder.root.parent, folder.root.parent.parent):
+                directory.rmdir()

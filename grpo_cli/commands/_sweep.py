@@ -1,0 +1,91 @@
+"""What makes a multirun dependable: each job recorded, a failing one does not end the rest, none is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from grpo_cli.errors import EXIT_CONFIG, EXIT_FAILED, ConfigError
+from grpo_cli.launch.signals import Interrupted
+from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.result import read_json
+from grpo_cli.runs.sweep import Sweep
+
+_current: Sweep | None = None
+
+
+class SweepFailed(BaseException):
+    """A job failed under `sweep.fail_fast=true`: not an `Exception`, or Hydra would go on to the next job."""
+
+    exit_code = EXIT_FAILED
+
+
+class RecordSweep(Callback):
+    """Hydra's callback (`hydra.callbacks.sweep`): notes every job of a multirun before the first one starts."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """List the jobs that the basic sweeper will start; other sweepers' jobs are noted as they come."""
+        global _current
+        jobs: list[list[str]] = []
+        if str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
+            parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+            batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+            jobs = [list(job) for batch in batches for job in batch]
+        _current = Sweep(Path(config.hydra.sweep.dir).absolute(), jobs)
+
+
+def current_sweep() -> Sweep | None:
+    """The multirun of this process, once it has started."""
+    return _current
+
+
+def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
+    """Run one job of a multirun, recording whatever becomes of it.
+
+    Returns:
+        The job's objective; NaN when it has none.
+
+    Raises:
+        SweepFailed: it failed and `sweep.fail_fast` is set.
+        Interrupted: the user stopped it, and with it the sweep.
+    """
+    from grpo_cli.commands._job import run_job
+
+    hydra = HydraConfig.get()
+    assert _current is not None
+    _current.direction = cfg.direction
+    job = _current.job(int(hydra.job.num), overrides)
+    job.folder = str(Path(hydra.runtime.output_dir).absolute())
+    job.status = "running"
+    _current.save()
+    result: dict[str, Any] = {"status": "failed"}
+    try:
+        finished = run_job(cfg, overrides)
+        result = finished.result if finished else {"status": "completed"}
+    except ConfigError as error:
+        result = {"status": "invalid", "error": str(error)}
+    except Interrupted:
+        result = read_json(RunFolder(Path(job.folder)).result)
+        raise
+    finally:
+        job.status = result.get("status", "failed")
+        job.objective = (result.get("objective") or {}).get("value")
+        job.seconds, job.error = result.get("seconds"), result.get("error")
+        _current.save()
+    if job.status != "completed" and cfg.sweep.fail_fast:
+        raise SweepFailed()
+    return float("nan") if job.objective is None else float(job.objective)
+
+
+def sweep_exit_code(sweep: Sweep) -> int:
+    """0 when every job completed, 2 when none was valid, else 1."""
+    statuses = {job.status for job in sweep.jobs}
+    if statuses <= {"completed"}:
+        return 0
+    return EXIT_CONFIG if statuses == {"invalid"} else EXIT_FAILED
