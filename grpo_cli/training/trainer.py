@@ -102,7 +102,9 @@ class RunTrainer(GRPOTrainer):
         """Read a checkpoint's rollout state; `restore_rollout_state` applies it once the training loop is set up."""
         path = checkpoint / ROLLOUT_STATE.format(rank=self.accelerator.process_index)
         if path.exists():
-            self._pending_state = torch.load(path, map_location=self.args.device, weights_only=True)
+            # Under gloo the device is "cpu:0", which torch.load does not know.
+            device = "cpu" if self.args.device.type == "cpu" else self.args.device
+            self._pending_state = torch.load(path, map_location=device, weights_only=True)
 
     def restore_rollout_state(self) -> None:
         """Apply what `load_rollout_state` read; called when training begins, after the loop reset its counters."""

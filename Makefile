@@ -1,0 +1,32 @@
+# Two commands set everything up: `make train` and `make test`. Each makes .venv where there is none.
+
+VENV   ?= .venv
+PYTHON ?= python3
+# A CPU build. For a GPU: make train TORCH='torch>=2.8'
+TORCH  ?= torch==2.13.0
+ARGS   ?=
+
+.PHONY: train test lint wheel clean
+
+train: $(VENV)/.ready
+	$(VENV)/bin/grpo-train $(ARGS)
+
+test: $(VENV)/.ready
+	$(VENV)/bin/python -m pytest -m ""
+
+lint: $(VENV)/.ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+wheel: $(VENV)/.ready
+	$(VENV)/bin/python -m build --wheel
+
+clean:
+	rm -rf $(VENV) build dist outputs
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
