@@ -1,0 +1,1 @@
+"""From a frozen run folder to worker processes and back: hardware, plan, supervision (light: no torch)."""
