@@ -1,1 +1,1 @@
-"""Starting the worker processes, watching them, and ending them; imports nothing heavy."""
+"""From a frozen run folder to worker processes and back: hardware, plan, supervision (light: no torch)."""

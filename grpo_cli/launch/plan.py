@@ -1,0 +1,215 @@
+"""From `launch.*` and this machine to one command line with its environment.
+
+One process runs the worker module itself (1.5 s sooner); several go through `accelerate launch`.
+"""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import environ
+from pathlib import Path
+from typing import Any
+
+from grpo_cli.config.groups.launch import KINDS
+from grpo_cli.errors import ConfigError
+from grpo_cli.launch.environment import worker_environment
+from grpo_cli.launch.hardware import Gpu, Hardware, detect
+
+WORKER = ("-m", "grpo_cli.training.worker")
+ACCELERATE_CONFIG = Path(__file__).with_name("accelerate.yaml")
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """What will be started, and why it was chosen."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str] = field(repr=False)
+    world_size: int
+    kind: str
+    why: str
+    run_id: str
+    threads: int
+    gpus: tuple[Gpu, ...] = ()
+    foreground: bool = False
+    grace_seconds: float = 30.0
+    warnings: tuple[str, ...] = ()
+
+
+def plan_launch(
+    cfg_launch: Mapping[str, Any],
+    training: Mapping[str, Any],
+    run_folder: Path,
+    *,
+    worker: Sequence[str] = WORKER,
+    hardware: Hardware | None = None,
+    base_env: Mapping[str, str] | None = None,
+) -> LaunchPlan:
+    """Decide how the workers of one run are started.
+
+    Args:
+        cfg_launch: the `launch` group (see `LaunchConfig`).
+        training: the `training` group; only `use_cpu` is looked at.
+        run_folder: the run's folder, the worker's one argument.
+        worker: what follows `python`: `-m module` or a script's path.
+        hardware: the machine; looked up when not given.
+        base_env: environment to start from; this process's own by default.
+
+    Returns:
+        Command, environment, world size, and a sentence on why.
+
+    Raises:
+        ConfigError: the request cannot be met on this machine; the message says what to ask for instead.
+    """
+    env = dict(environ if base_env is None else base_env)
+    extra = {str(k): str(v) for k, v in (cfg_launch.get("env") or {}).items() if v is not None}
+    hardware = hardware or detect({**env, **extra})
+    foreground = bool(cfg_launch.get("foreground", False))
+
+    asked = str(cfg_launch.get("kind", "auto"))
+    wanted = _count(cfg_launch, "num_processes")
+    kind, why = _choose_kind(asked, wanted, foreground, training, hardware)
+    processes = _choose_processes(kind, wanted, hardware)
+    if foreground and processes > 1:
+        raise ConfigError(
+            f"launch.foreground=true runs one process in this terminal and {processes} were asked for; "
+            f"add launch.num_processes=1{' launch=single_gpu' if kind == 'multi_gpu' else ''}."
+        )
+
+    warnings = []
+    if kind == "cpu" and processes > hardware.cores:
+        warnings.append(
+            f"launch.num_processes={processes} on {_plural(hardware.cores, 'usable CPU core')}: "
+            "the processes will wait for each other; expect it to be slower than fewer."
+        )
+    gpus = hardware.usable_gpus[:processes] if kind != "cpu" else ()
+    threads = _count(cfg_launch, "threads")
+    run_id = uuid.uuid4().hex
+    worker_env = worker_environment(
+        env,
+        extra,
+        kind=kind,
+        world_size=processes,
+        gpus=gpus,
+        run_id=run_id,
+        threads=threads,
+        cores=hardware.cores,
+    )
+    return LaunchPlan(
+        argv=_command(processes, worker, run_folder),
+        env=worker_env,
+        world_size=processes,
+        kind=kind,
+        why=why,
+        run_id=run_id,
+        threads=int(worker_env["OMP_NUM_THREADS"]) if worker_env["OMP_NUM_THREADS"].isdigit() else 0,
+        gpus=gpus,
+        foreground=foreground,
+        grace_seconds=float(cfg_launch.get("grace_seconds", 30.0)),
+        warnings=tuple(warnings),
+    )
+
+
+def _choose_kind(
+    asked: str, wanted: int | None, foreground: bool, training: Mapping[str, Any], hardware: Hardware
+) -> tuple[str, str]:
+    if asked not in KINDS:
+        raise ConfigError(f"launch.kind={asked} is not known; write one of {', '.join(KINDS)}.")
+    on_cpu = training.get("use_cpu") is True
+    gpus, none = len(hardware.usable_gpus), _no_gpu(hardware)
+    if asked == "auto":
+        if on_cpu:
+            return "cpu", "training.use_cpu=true"
+        if gpus == 0:
+            return "cpu", none
+        if gpus == 1 or wanted == 1 or foreground:
+            reason = "" if gpus == 1 else ", one asked for"
+            return "single_gpu", f"{_plural(gpus, 'GPU')} ({hardware.usable_gpus[0].name}){reason}"
+        return "multi_gpu", f"{gpus} GPUs ({hardware.usable_gpus[0].name})"
+    if asked == "cpu":
+        return asked, "asked for"
+    if on_cpu:
+        raise ConfigError(
+            f"launch={asked} contradicts training.use_cpu=true; write launch=cpu, or drop use_cpu."
+        )
+    if gpus == 0:
+        raise ConfigError(f"launch={asked} needs a GPU and {none}; write launch=cpu or launch=auto.")
+    if asked == "multi_gpu" and gpus == 1:
+        raise ConfigError(
+            f"launch=multi_gpu needs two GPUs or more and this machine shows one "
+            f"({hardware.usable_gpus[0].name}); write launch=single_gpu, or check CUDA_VISIBLE_DEVICES."
+        )
+    return asked, "asked for"
+
+
+def _choose_processes(kind: str, wanted: int | None, hardware: Hardware) -> int:
+    gpus = len(hardware.usable_gpus)
+    if kind == "cpu":
+        return wanted or 1
+    if kind == "single_gpu":
+        if wanted not in (None, 1):
+            more = "launch=multi_gpu" if gpus > 1 else "launch.num_processes=1 (one GPU is visible)"
+            raise ConfigError(
+                f"launch=single_gpu runs one process, not launch.num_processes={wanted}; write {more}."
+            )
+        return 1
+    if wanted == 1:
+        raise ConfigError(
+            "launch=multi_gpu with launch.num_processes=1 is one process; write launch=single_gpu."
+        )
+    if wanted and wanted > gpus:
+        raise ConfigError(
+            f"launch.num_processes={wanted} and only {gpus} GPUs are visible, one process each; "
+            f"write launch.num_processes={gpus} or less."
+        )
+    return wanted or gpus
+
+
+def _count(cfg_launch: Mapping[str, Any], key: str) -> int | None:
+    """A positive whole number, or None for auto."""
+    value = cfg_launch.get(key, "auto")
+    if value in (None, "auto"):
+        return None
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = 0
+    if isinstance(value, bool) or number < 1:
+        raise ConfigError(f"launch.{key}={value} must be a whole number of 1 or more, or auto.")
+    return number
+
+
+def _no_gpu(hardware: Hardware) -> str:
+    if hardware.gpus:
+        return (
+            f"{_plural(len(hardware.gpus), 'GPU')} ({hardware.gpus[0].name}) cannot be used: "
+            f"the installed torch {hardware.torch or '(none)'} is a build without CUDA"
+        )
+    return "no NVIDIA GPU is visible"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _command(processes: int, worker: Sequence[str], run_folder: Path) -> tuple[str, ...]:
+    run = str(run_folder.resolve())
+    if processes == 1:
+        return (sys.executable, *worker, run)
+    # --multi_gpu on CPU too: together with ACCELERATE_USE_CPU it gives gloo ranks, whereas --cpu starts one
+    # process whatever the number. Precision "no" is accelerate's part only: the trainer's own arguments
+    # (training.bf16, training.fp16) decide, as they do with one process. Port 0 takes a free one.
+    options = {
+        "config_file": str(ACCELERATE_CONFIG),
+        "num_processes": str(processes),
+        "num_machines": "1",
+        "machine_rank": "0",
+        "main_process_port": "0",
+        "mixed_precision": "no",
+        "dynamo_backend": "no",
+    }
+    flags = [text for name, value in options.items() for text in (f"--{name}", value)]
+    return (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", *flags, *worker, run)

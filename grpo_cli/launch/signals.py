@@ -1,0 +1,81 @@
+"""SIGINT, SIGTERM and SIGHUP during a run: noted, not thrown, so that cleaning up is never cut short."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from grpo_cli.errors import EXIT_SIGINT, EXIT_SIGTERM
+
+if TYPE_CHECKING:
+    from grpo_cli.launch.supervise import Outcome
+
+WATCHED = ("SIGINT", "SIGTERM", "SIGHUP")
+ECHO_SECONDS = 0.3
+
+
+class Interrupted(BaseException):
+    """The run was ended by a signal to grpo-train, and everything it had started is gone.
+
+    Not an `Exception`: Hydra would record one as a failed job and go on with the rest of a sweep.
+
+    Args:
+        exit_code: what the command exits with: 130 after SIGINT, 143 after SIGTERM or SIGHUP.
+        outcome: what became of the run; a run that ended well while the signal arrived says `completed`.
+    """
+
+    def __init__(self, exit_code: int, outcome: Outcome) -> None:
+        super().__init__(f"interrupted by {outcome.signal or 'a signal'}")
+        self.exit_code = exit_code
+        self.outcome = outcome
+
+
+def exit_code_for(name: str) -> int:
+    """The exit code after a signal: 130 for SIGINT, 143 for the others."""
+    return EXIT_SIGINT if name == "SIGINT" else EXIT_SIGTERM
+
+
+class SignalWatch:
+    """Counts the signals that arrive while it is entered, and puts the former handlers back.
+
+    Outside the main thread, where Python allows no handlers, it changes nothing and sees nothing. A signal
+    that was ignored before (SIGHUP under nohup) stays ignored.
+
+    Args:
+        deaf: names of signals to let pass without noting them (Ctrl-C that belongs to a debugger).
+    """
+
+    def __init__(self, deaf: tuple[str, ...] = ()) -> None:
+        self._deaf = deaf
+        self.first: str | None = None
+        self.count = 0
+        self._last = 0.0
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> SignalWatch:
+        if threading.current_thread() is threading.main_thread():
+            for name in WATCHED:
+                number = getattr(signal, name)
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._former[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if name in self._deaf:
+            return
+        now = time.monotonic()
+        # A wrapper (uv run, make, a shell) passes on the Ctrl-C that the terminal gave us already.
+        if self.count == 0 or now - self._last > ECHO_SECONDS:
+            self.count += 1
+        self._last = now
+        self.first = self.first or name

@@ -1,0 +1,40 @@
+"""A composer in small: plans, supervises, prints the outcome as JSON, exits with its code.
+
+Usage: driver.py <run folder> <number of processes> <grace seconds> [tick at which on_tick raises]
+"""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from grpo_cli.launch.plan import plan_launch
+from grpo_cli.launch.signals import Interrupted
+from grpo_cli.launch.supervise import supervise
+from grpo_cli.runs.folder import RunFolder
+
+folder = RunFolder(Path(sys.argv[1]))
+break_after = int(sys.argv[4]) if len(sys.argv) > 4 else -1
+ticks = 0
+
+
+def tick() -> None:
+    global ticks
+    ticks += 1
+    if ticks == break_after:
+        raise RuntimeError("the display broke")
+
+
+plan = plan_launch(
+    {"kind": "cpu", "num_processes": int(sys.argv[2]), "grace_seconds": float(sys.argv[3])},
+    {},
+    folder.root,
+    worker=[str(Path(__file__).with_name("dummy_worker.py"))],
+)
+try:
+    outcome = supervise(plan, folder, on_tick=tick)
+except Interrupted as interrupted:
+    print(json.dumps(asdict(interrupted.outcome) | {"raised": True}))
+    sys.exit(interrupted.exit_code)
+print(json.dumps(asdict(outcome) | {"raised": False}))
+sys.exit(outcome.exit_code)
