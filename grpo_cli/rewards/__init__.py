@@ -1,0 +1,1 @@
+"""Rewards: small functions of one completion each, and what turns any function into a trainer's reward."""
