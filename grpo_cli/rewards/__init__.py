@@ -1,1 +1,1 @@
-"""The reward library and what adapts any reward to the trainer."""
+"""Rewards: small functions of one completion each, and what turns any function into a trainer's reward."""

@@ -1,0 +1,195 @@
+"""What can be said about the `reward:` section before anything heavy, or anything of the user's, is run.
+
+Source files are parsed, never executed, so this is quick enough for every composed config. What parsing
+cannot see (a decorated function, a name made at run time) is left to `build_rewards`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from grpo_cli.config.importer import check_target, nearest, split_target
+from grpo_cli.rewards.signature import FILLED, RESERVED, unknown_options
+from grpo_cli.rewards.source import find_source
+
+_BUILT_IN = "grpo_cli.rewards"
+_SCALARS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+
+
+def check_rewards(cfg_reward: Mapping[str, Any] | None) -> list[str]:
+    """Find what is wrong with the rewards of a config.
+
+    Args:
+        cfg_reward: the resolved `reward:` section (plain dicts; "???" where a value is still missing).
+
+    Returns:
+        One sentence per problem; none when all seems well.
+    """
+    if not cfg_reward:
+        return ["reward is empty, so there is nothing to learn: write reward=[exact_match], say"]
+    problems = []
+    for name, entry in cfg_reward.items():
+        problems.extend(_check_entry(str(name), entry))
+    weights = [entry.get("weight", 1.0) for entry in cfg_reward.values() if isinstance(entry, Mapping)]
+    if not problems and all(weight == 0 for weight in weights):
+        problems.append(
+            f"reward.{next(iter(cfg_reward))}.weight: all weights are 0, so nothing would be learned"
+        )
+    return problems
+
+
+def _check_entry(name: str, entry: Any) -> list[str]:
+    key = f"reward.{name}"
+    if not isinstance(entry, Mapping):
+        return [f"{key} must be a section with a target, not {entry!r}; to take it out write '~{key}'"]
+    target = entry.get("target")
+    if not target or target == "???":
+        return [
+            f"{key} has no target: select it with reward=[…,{name}], or write "
+            f"{key}.target=my_rewards.py:function"
+        ]
+    problems = []
+    weight = entry.get("weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+        problems.append(f"{key}.weight must be a number, not {weight!r}")
+    if not isinstance(entry.get("correctness", False), bool):
+        problems.append(f"{key}.correctness must be true or false, not {entry['correctness']!r}")
+    options = {k: v for k, v in entry.items() if k not in RESERVED}
+    problems.extend(
+        f"{key}.{k} has no value: write {key}.{k}=<value>" for k, v in options.items() if v == "???"
+    )
+    return problems + (_check_target(key, str(target), options) if not problems else [])
+
+
+def _check_target(key: str, target: str, options: Mapping[str, Any]) -> list[str]:
+    if problem := check_target(target):
+        return [f"{key}.target: {problem}"]
+    file = find_source(target)
+    if file is None or file.suffix != ".py":
+        return []
+    parameters = _parameters(ast.parse(file.read_bytes()), split_target(target)[1])
+    if parameters is None:
+        return []
+    problems = [
+        problem
+        for name, value in options.items()
+        for problem in _check_option(key, target, name, value, parameters)
+    ]
+    return problems or _try_out(key, target, options)
+
+
+@dataclass(frozen=True)
+class _Parameters:
+    annotations: dict[str, ast.expr | None]
+    open: bool
+
+
+def _check_option(key: str, target: str, name: str, value: Any, parameters: _Parameters) -> list[str]:
+    known = [known for known in parameters.annotations if known not in (*FILLED, "self")]
+    if unknown_options([name], known, parameters.open):
+        return [f"{key}.{name}: {target} has no argument '{name}' to set{nearest(name, known)}"]
+    allowed = _allowed(parameters.annotations.get(name))
+    if allowed is None or any(_fits(value, one) for one in allowed):
+        return []
+    expected = ", ".join(one if isinstance(one, str) else repr(one[0]) for one in allowed)
+    return [
+        f"{key}.{name} must be one of {expected}, not {value!r}"
+        if len(allowed) > 1
+        else f"{key}.{name} must be {expected}, not {value!r}"
+    ]
+
+
+def _allowed(annotation: ast.expr | None) -> list[str | tuple[Any]] | None:
+    """What an annotation allows: type names, and 1-tuples holding literal values; None for "cannot tell"."""
+    if isinstance(annotation, ast.Constant):
+        if annotation.value is None:
+            return [(None,)]
+        if isinstance(annotation.value, str):
+            try:
+                return _allowed(ast.parse(annotation.value, mode="eval").body)
+            except SyntaxError:
+                return None
+    if isinstance(annotation, ast.Name) and annotation.id in _SCALARS:
+        return [annotation.id]
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        left, right = _allowed(annotation.left), _allowed(annotation.right)
+        return None if left is None or right is None else left + right
+    if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):
+        if annotation.value.id == "Optional":
+            inner = _allowed(annotation.slice)
+            return None if inner is None else [*inner, (None,)]
+        if annotation.value.id == "Literal":
+            try:
+                values = ast.literal_eval(annotation.slice)
+            except ValueError:
+                return None
+            return [(value,) for value in (values if isinstance(values, tuple) else (values,))]
+    return None
+
+
+def _fits(value: Any, allowed: str | tuple[Any]) -> bool:
+    if isinstance(allowed, tuple):
+        return type(value) is type(allowed[0]) and value == allowed[0]
+    return isinstance(value, _SCALARS[allowed]) and (allowed == "bool" or not isinstance(value, bool))
+
+
+def _parameters(tree: ast.Module, name: str) -> _Parameters | None:
+    """The parameters of the one top-level function or class of that name, None where parsing cannot tell."""
+    found = [node for node in tree.body if getattr(node, "name", None) == name]
+    if len(found) != 1:
+        return None
+    node = found[0]
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return None if node.decorator_list or _is_factory(node) else _arguments([node])
+    if not isinstance(node, ast.ClassDef) or node.decorator_list or node.bases or node.keywords:
+        return None
+    methods = [
+        method
+        for method in node.body
+        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)
+        and method.name in ("__init__", "__call__")
+    ]
+    # Only the constructor's **kwargs takes options; those of __call__ are there for the data's columns.
+    return _Parameters(
+        _arguments(methods).annotations,
+        _arguments([method for method in methods if method.name == "__init__"]).open,
+    )
+
+
+def _is_factory(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether the function only makes the reward; the reward's own arguments are then not in sight."""
+    names = _arguments([node]).annotations
+    return not {"completions", "completion", "text", "prompts", "completion_ids"} & set(names)
+
+
+def _arguments(nodes: list[Any]) -> _Parameters:
+    arguments = [node.args for node in nodes]
+    return _Parameters(
+        annotations={arg.arg: arg.annotation for args in arguments for arg in (*args.args, *args.kwonlyargs)},
+        open=any(args.kwarg for args in arguments),
+    )
+
+
+def _try_out(key: str, target: str, options: Mapping[str, Any]) -> list[str]:
+    """Let one of our own reward functions judge its options, on an empty completion (they are all light)."""
+    where, attribute = split_target(target)
+    if not where.startswith(_BUILT_IN):
+        return []
+    function = getattr(importlib.import_module(where), attribute)
+    if not inspect.isfunction(function):
+        return []
+    parameters = inspect.signature(function).parameters
+    given: dict[str, Any] = {name: "" for name, p in parameters.items() if p.default is p.empty}
+    if "completion_ids" in parameters:
+        given["completion_ids"] = []
+    try:
+        function(**{**given, **options})
+    except ValueError as error:
+        return [f"{key}: {error}"]
+    return []
