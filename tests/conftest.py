@@ -36,7 +36,12 @@ def cli(tmp_path, monkeypatch):
 
     def run(*arguments: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*COMMAND, *arguments], cwd=tmp_path, env=environment(**env), capture_output=True, text=True, timeout=timeout
+            [*COMMAND, *arguments],
+            cwd=tmp_path,
+            env=environment(**env),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
         )
 
     return run

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,14 +19,14 @@ from omegaconf import DictConfig, OmegaConf
 from grpo_cli.commands._prepare import prepare
 from grpo_cli.config.compose import freeze
 from grpo_cli.display import make_display
-from grpo_cli.launch.hardware import describe_hardware
+from grpo_cli.launch.hardware import detect
 from grpo_cli.launch.plan import LaunchPlan, plan_launch
 from grpo_cli.launch.signals import Interrupted
 from grpo_cli.launch.supervise import Outcome, supervise
-from grpo_cli.rewards.sources import reward_sources
+from grpo_cli.rewards.source import reward_sources
 from grpo_cli.runs.checkpoints import roll_back, step_of
 from grpo_cli.runs.folder import RunFolder
-from grpo_cli.runs.jsonl import write_atomic
+from grpo_cli.runs.jsonl import append, read, write_atomic
 from grpo_cli.runs.lock import own
 from grpo_cli.runs.provenance import redact, write_provenance
 from grpo_cli.runs.result import FAILED, INTERRUPTED, RUNNING, now, read_json, start_result, update_result
@@ -61,14 +63,15 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
     hydra = HydraConfig.get()
     new = RunFolder(Path(hydra.runtime.output_dir).absolute())
     with removed_if_unused(new):
-        prepare(cfg)
+        hardware = detect()
+        prepare(cfg, hardware)
         config = OmegaConf.to_container(cfg, resolve=True)
         assert isinstance(config, dict)
         sources = reward_sources(config["reward"])
         identity = fingerprint(config, sources)
         resumption = choose_run(config, identity, new, alone=hydra.mode == RunMode.RUN)
         folder = resumption.folder if resumption else new
-        plan = plan_launch(config["launch"], config["training"], folder.root)
+        plan = plan_launch(config["launch"], config["training"], folder.root, hardware=hardware)
         if config["dry_run"]:
             show_plan(plan)
             return None
@@ -76,8 +79,8 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
             freeze_into(folder, cfg, config, overrides, resumption)
             write_provenance(
                 folder,
-                launch={"command": plan.argv, "kind": plan.kind, "why": plan.why, "world_size": plan.world_size},
-                hardware=describe_hardware(),
+                launch={"command": list(plan.argv), "kind": plan.kind, "why": plan.why, "world_size": plan.world_size},
+                hardware=hardware.as_dict(),
                 rewards=sources,
             )
             start_result(folder, fingerprint=identity, overrides=[redact(o) for o in overrides])
@@ -90,8 +93,10 @@ def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any]) -> dict
     Returns:
         The run's `result.json`.
     """
+    for warning in plan.warnings:
+        print(f"grpo-train: {warning}", file=sys.stderr)
     header = {"name": config["name"], "model": config["model"]["name"], "folder": str(folder.root)}
-    clear_leftovers(folder)
+    set_events_aside(folder)
     with make_display(config["display"], folder, header) as display:
         try:
             outcome = supervise(plan, folder, on_tick=display.tick, grace_seconds=config["launch"]["grace_seconds"])
@@ -167,20 +172,17 @@ def freeze_into(
         print(f"Going on with {folder.root} from step {step} (resume=never starts afresh).", file=sys.stderr)
 
 
-def clear_leftovers(folder: RunFolder) -> None:
-    """Remove what an earlier attempt in this folder left to be read: stop request, error reports, events."""
-    folder.stop_request.unlink(missing_ok=True)
+def set_events_aside(folder: RunFolder) -> None:
+    """Put an earlier attempt's events aside, so that the display shows this attempt only."""
+    append(folder.logs / "superseded" / folder.events.name, *read(folder.events))
     folder.events.unlink(missing_ok=True)
-    for report in folder.logs.glob("error-rank*.json"):
-        report.unlink()
 
 
 def show_plan(plan: LaunchPlan) -> None:
     """Print what a dry run would have started."""
-    import shlex
-
-    print(f"{plan.kind}, {plan.world_size} process(es): {plan.why}")
-    print(" ".join([*(f"{key}={shlex.quote(value)}" for key, value in plan.env.items()), shlex.join(plan.argv)]))
+    print(f"# {plan.kind}, {plan.world_size} process{'es' * (plan.world_size > 1)}: {plan.why}")
+    added = {key: value for key, value in sorted(plan.env.items()) if os.environ.get(key) != value}
+    print(" ".join([*(f"{key}={shlex.quote(value)}" for key, value in added.items()), shlex.join(plan.argv)]))
 
 
 @contextlib.contextmanager

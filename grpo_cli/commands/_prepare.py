@@ -11,12 +11,17 @@ from grpo_cli.config.schema import training_default
 from grpo_cli.data.check import required_data_files
 from grpo_cli.errors import ConfigError
 from grpo_cli.evaluation.metrics import metric_names
-from grpo_cli.launch.plan import planned_world_size
+from grpo_cli.launch.hardware import Hardware
+from grpo_cli.launch.plan import plan_launch
 from grpo_cli.preflight.batch import batch_problems
 
 
-def prepare(cfg: DictConfig) -> None:
+def prepare(cfg: DictConfig, hardware: Hardware) -> None:
     """Settle paths and the objective in a configuration, in place, and check what needs no torch.
+
+    Args:
+        cfg: the composed configuration.
+        hardware: this machine.
 
     Raises:
         ConfigError: every problem found.
@@ -25,9 +30,10 @@ def prepare(cfg: DictConfig) -> None:
     config = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(config, dict)
     cfg.objective = settle_objective(config)
+    world_size = plan_launch(config["launch"], config["training"], Path(), hardware=hardware).world_size
     problems = [
         *required_data_files(config["dataset"]),
-        *batch_problems(config["training"], planned_world_size(config["launch"]), training_default),
+        *batch_problems(config["training"], world_size, training_default),
     ]
     if problems:
         raise ConfigError(*problems)

@@ -20,7 +20,7 @@ from transformers import GenerationConfig
 from trl.models import unwrap_model_for_generation
 
 from grpo_cli.evaluation.metrics import summarise
-from grpo_cli.rewards.build import Reward
+from grpo_cli.rewards.reward import Reward
 from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.training.trainer import RunTrainer

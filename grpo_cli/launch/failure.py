@@ -29,12 +29,8 @@ _SECONDARY = re.compile(
 _SUMMARY = re.compile(
     r"rank\s*:\s*(?P<rank>\d+)\s*\(local_rank.*?\n\s*exitcode\s*:\s*(?P<code>-?\d+)\s*\(pid:\s*(?P<pid>\d+)\)"
 )
-_TORCHRUN_LINE = re.compile(
-    r"^[EWI]\d{4} \d\d:\d\d:\d\d|^\[W\d{3,}|torch[/.]distributed[/.]elastic|^\s*[=\-]{20,}\s*$"
-)
-_EXCEPTION = re.compile(
-    r"^(?:\[rank\d+\]:\s*)?(?P<text>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b.*)$"
-)
+_TORCHRUN_LINE = re.compile(r"^[EWI]\d{4} \d\d:\d\d:\d\d|^\[W\d{3,}|torch[/.]distributed[/.]elastic|^\s*[=\-]{20,}\s*$")
+_EXCEPTION = re.compile(r"^(?:\[rank\d+\]:\s*)?(?P<text>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b.*)$")
 
 
 @dataclass(frozen=True)
@@ -100,9 +96,7 @@ def is_secondary(report: dict[str, Any]) -> bool:
     if report.get("kind") == "config":
         return False
     trace = str(report.get("traceback") or "").strip().splitlines()
-    return bool(
-        _SECONDARY.search(str(report.get("message") or "")) or (trace and _SECONDARY.search(trace[-1]))
-    )
+    return bool(_SECONDARY.search(str(report.get("message") or "")) or (trace and _SECONDARY.search(trace[-1])))
 
 
 def rank_deaths(text: str) -> list[Death]:

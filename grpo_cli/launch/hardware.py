@@ -125,9 +125,7 @@ def visible(gpus: tuple[Gpu, ...], selection: str | None) -> tuple[Gpu, ...]:
         if token.startswith("MIG-") and gpus:
             # CUDA gives a process one MIG device, however many are listed.
             return (Gpu(token, token, "MIG device", None),)
-        found = [
-            g for g in gpus if g.token == token or (token.startswith("GPU-") and g.uuid.startswith(token))
-        ]
+        found = [g for g in gpus if g.token == token or (token.startswith("GPU-") and g.uuid.startswith(token))]
         if len(found) != 1 or any(found[0].uuid == g.uuid and g.uuid for g in chosen):
             break
         chosen.append(Gpu(token, found[0].uuid, found[0].name, found[0].memory_mib))

@@ -132,9 +132,7 @@ def _choose_kind(
     if asked == "cpu":
         return asked, "asked for"
     if on_cpu:
-        raise ConfigError(
-            f"launch={asked} contradicts training.use_cpu=true; write launch=cpu, or drop use_cpu."
-        )
+        raise ConfigError(f"launch={asked} contradicts training.use_cpu=true; write launch=cpu, or drop use_cpu.")
     if gpus == 0:
         raise ConfigError(f"launch={asked} needs a GPU and {none}; write launch=cpu or launch=auto.")
     if asked == "multi_gpu" and gpus == 1:
@@ -152,14 +150,10 @@ def _choose_processes(kind: str, wanted: int | None, hardware: Hardware) -> int:
     if kind == "single_gpu":
         if wanted not in (None, 1):
             more = "launch=multi_gpu" if gpus > 1 else "launch.num_processes=1 (one GPU is visible)"
-            raise ConfigError(
-                f"launch=single_gpu runs one process, not launch.num_processes={wanted}; write {more}."
-            )
+            raise ConfigError(f"launch=single_gpu runs one process, not launch.num_processes={wanted}; write {more}.")
         return 1
     if wanted == 1:
-        raise ConfigError(
-            "launch=multi_gpu with launch.num_processes=1 is one process; write launch=single_gpu."
-        )
+        raise ConfigError("launch=multi_gpu with launch.num_processes=1 is one process; write launch=single_gpu.")
     if wanted and wanted > gpus:
         raise ConfigError(
             f"launch.num_processes={wanted} and only {gpus} GPUs are visible, one process each; "

@@ -90,9 +90,7 @@ def supervise(
 
     def explained() -> Failure:
         oom_kills = max(0, oom_kill_count() - oom_before)
-        return explain(
-            folder, returncode, log_start=log_start, oom_kills=oom_kills, logged=not plan.foreground
-        )
+        return explain(folder, returncode, log_start=log_start, oom_kills=oom_kills, logged=not plan.foreground)
 
     if watch.first is not None:
         ended_well = returncode == 0

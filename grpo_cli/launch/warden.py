@@ -116,9 +116,7 @@ def main(pipe: int, argv: list[str]) -> int:
     child.returncode = 0  # reaped above
     code = os.waitstatus_to_exitcode(status) if status is not None else 1
     if code < 0:
-        resource.setrlimit(
-            resource.RLIMIT_CORE, (0, 0)
-        )  # the child has left its core; ours would say nothing
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the child has left its core; ours would say nothing
         with contextlib.suppress(OSError, ValueError):
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)

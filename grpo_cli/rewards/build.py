@@ -146,17 +146,14 @@ def _make(
     if missing := [key for key in signature.required if key not in given]:
         or_else = "" if isinstance(maker, type) else f"; or, if it is itself the reward: {_FORMS}"
         raise ConfigError(
-            f"reward.{name}: {target} needs {', '.join(missing)}: write "
-            f"reward.{name}.{missing[0]}=<value>{or_else}"
+            f"reward.{name}: {target} needs {', '.join(missing)}: write reward.{name}.{missing[0]}=<value>{or_else}"
         )
     try:
         made = maker(**given)
     except ConfigError as error:
         raise ConfigError(*(f"reward.{name}: {problem}" for problem in error.problems)) from error
     except Exception as error:
-        raise ConfigError(
-            f"reward.{name}: {target} could not be built: {type(error).__name__}: {error}"
-        ) from error
+        raise ConfigError(f"reward.{name}: {target} could not be built: {type(error).__name__}: {error}") from error
     if not callable(made):
         raise ConfigError(f"reward.{name}: {target} gives a {type(made).__name__}, not a function; {_FORMS}")
     return made
@@ -169,9 +166,7 @@ def _signature(name: str, target: str, function: Callable[..., Any]) -> Signatur
         raise ConfigError(f"reward.{name}: {target} cannot be called as a reward: {error}") from error
 
 
-def _refuse_unknown(
-    name: str, target: str, options: Mapping[str, Any], known: Sequence[str], is_open: bool
-) -> None:
+def _refuse_unknown(name: str, target: str, options: Mapping[str, Any], known: Sequence[str], is_open: bool) -> None:
     problems = [
         f"reward.{name}.{key}: {target} has no argument '{key}' to set{nearest(key, known)}"
         for key in unknown_options(options, known, is_open)

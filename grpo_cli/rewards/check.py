@@ -38,9 +38,7 @@ def check_rewards(cfg_reward: Mapping[str, Any] | None) -> list[str]:
         problems.extend(_check_entry(str(name), entry))
     weights = [entry.get("weight", 1.0) for entry in cfg_reward.values() if isinstance(entry, Mapping)]
     if not problems and all(weight == 0 for weight in weights):
-        problems.append(
-            f"reward.{next(iter(cfg_reward))}.weight: all weights are 0, so nothing would be learned"
-        )
+        problems.append(f"reward.{next(iter(cfg_reward))}.weight: all weights are 0, so nothing would be learned")
     return problems
 
 
@@ -50,10 +48,7 @@ def _check_entry(name: str, entry: Any) -> list[str]:
         return [f"{key} must be a section with a target, not {entry!r}; to take it out write '~{key}'"]
     target = entry.get("target")
     if not target or target == "???":
-        return [
-            f"{key} has no target: select it with reward=[…,{name}], or write "
-            f"{key}.target=my_rewards.py:function"
-        ]
+        return [f"{key} has no target: select it with reward=[…,{name}], or write {key}.target=my_rewards.py:function"]
     problems = []
     weight = entry.get("weight", 1.0)
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
@@ -61,9 +56,7 @@ def _check_entry(name: str, entry: Any) -> list[str]:
     if not isinstance(entry.get("correctness", False), bool):
         problems.append(f"{key}.correctness must be true or false, not {entry['correctness']!r}")
     options = {k: v for k, v in entry.items() if k not in RESERVED}
-    problems.extend(
-        f"{key}.{k} has no value: write {key}.{k}=<value>" for k, v in options.items() if v == "???"
-    )
+    problems.extend(f"{key}.{k} has no value: write {key}.{k}=<value>" for k, v in options.items() if v == "???")
     return problems + (_check_target(key, str(target), options) if not problems else [])
 
 
@@ -77,9 +70,7 @@ def _check_target(key: str, target: str, options: Mapping[str, Any]) -> list[str
     if parameters is None:
         return []
     problems = [
-        problem
-        for name, value in options.items()
-        for problem in _check_option(key, target, name, value, parameters)
+        problem for name, value in options.items() for problem in _check_option(key, target, name, value, parameters)
     ]
     return problems or _try_out(key, target, options)
 
@@ -152,8 +143,7 @@ def _parameters(tree: ast.Module, name: str) -> _Parameters | None:
     methods = [
         method
         for method in node.body
-        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)
-        and method.name in ("__init__", "__call__")
+        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and method.name in ("__init__", "__call__")
     ]
     # Only the constructor's **kwargs takes options; those of __call__ are there for the data's columns.
     return _Parameters(

@@ -105,9 +105,7 @@ def extract_answer(
     if extract == "whole":
         return finished
     if extract != "auto":
-        raise ValueError(
-            f"extract must be auto, answer_tag, boxed, last_number, whole or regex, not {extract!r}"
-        )
+        raise ValueError(f"extract must be auto, answer_tag, boxed, last_number, whole or regex, not {extract!r}")
     for find in (last_answer_tag, last_boxed):
         if (found := find(explicit)) is not None:
             return found

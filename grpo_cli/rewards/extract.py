@@ -19,9 +19,7 @@ BOXED = "\\boxed{"
 _UNSIGNED = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\w)\.\d+)(?:[eE][+-]?\d+)?"
 # A minus belongs to the number unless it stands after something that it is subtracted from.
 _NUMBER_IN_TEXT = re.compile(rf"(?:(?<![\w).])[-+\u2212])?[$€£]?{_UNSIGNED}(?:/{_UNSIGNED})?", re.ASCII)
-_NUMBER_ALONE = re.compile(
-    rf"(?:([-+\u2212])\s?)?(?:[$€£]\s?)?({_UNSIGNED})(?:\s?/\s?({_UNSIGNED}))?\s?%?", re.ASCII
-)
+_NUMBER_ALONE = re.compile(rf"(?:([-+\u2212])\s?)?(?:[$€£]\s?)?({_UNSIGNED})(?:\s?/\s?({_UNSIGNED}))?\s?%?", re.ASCII)
 # A longer "number" than this is junk, and exact arithmetic on it would cost.
 _LONGEST_NUMBER = 400
 

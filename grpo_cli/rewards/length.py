@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 
-def measure_length(
-    completion: str, unit: str = "characters", completion_ids: Sequence[int] | None = None
-) -> int:
+def measure_length(completion: str, unit: str = "characters", completion_ids: Sequence[int] | None = None) -> int:
     """The length of a completion in characters, words (separated by blanks) or the model's own tokens.
 
     Raises:

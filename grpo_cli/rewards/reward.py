@@ -90,9 +90,7 @@ class Reward:
                 raise_failure(self.__name__, error, texts, rows=rows, file=self.file)
             return check_batch(self.__name__, returned, texts, rows)
         values = []
-        for index, arguments in enumerate(
-            self.completion_arguments(prompts, completions, completion_ids, columns)
-        ):
+        for index, arguments in enumerate(self.completion_arguments(prompts, completions, completion_ids, columns)):
             try:
                 value = self.function(**arguments)
             except (Exception, SystemExit) as error:
@@ -135,9 +133,7 @@ class Reward:
         Every entry stands for itself, so that they can be run anywhere and in any order.
         """
         takes, slot = self.signature.takes, str(self.signature.completion)
-        shared = {
-            k: v for k, v in {**_trainer_defaults(), **columns}.items() if k in TRAINER_NAMES and takes(k)
-        }
+        shared = {k: v for k, v in {**_trainer_defaults(), **columns}.items() if k in TRAINER_NAMES and takes(k)}
         split = {k: v for k, v in columns.items() if k not in TRAINER_NAMES and takes(k)}
         split["prompt"] = prompts
         if completion_ids is not None:
@@ -193,9 +189,7 @@ class AsyncReward(Reward):
 
         tasks = [
             asyncio.ensure_future(score(index, arguments))
-            for index, arguments in enumerate(
-                self.completion_arguments(prompts, completions, completion_ids, columns)
-            )
+            for index, arguments in enumerate(self.completion_arguments(prompts, completions, completion_ids, columns))
         ]
         try:
             return list(await asyncio.gather(*tasks))

@@ -104,9 +104,7 @@ class RewardModel:
 
 
 @functools.cache
-def _load(
-    name: str, revision: str | None, dtype: str, device: str, trust_remote_code: bool
-) -> tuple[Any, Any]:
+def _load(name: str, revision: str | None, dtype: str, device: str, trust_remote_code: bool) -> tuple[Any, Any]:
     """Model and tokenizer; two rewards that name the same model share it."""
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -148,6 +146,4 @@ def _ensure_padding(name: str, model: Any, tokenizer: Any) -> None:
         if token is not None and tokenizer.convert_tokens_to_ids(token) < vocabulary:
             tokenizer.pad_token = token
             return
-    raise ConfigError(
-        f"reward model {name}: its tokenizer has neither a pad nor an end token the model knows"
-    )
+    raise ConfigError(f"reward model {name}: its tokenizer has neither a pad nor an end token the model knows")

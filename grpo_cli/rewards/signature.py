@@ -132,8 +132,7 @@ def unknown_options(options: Iterable[str], known: Sequence[str], is_open: bool)
     return [
         key
         for key in options
-        if key not in known
-        and (not is_open or key in FILLED or difflib.get_close_matches(key, known, 1, 0.8))
+        if key not in known and (not is_open or key in FILLED or difflib.get_close_matches(key, known, 1, 0.8))
     ]
 
 

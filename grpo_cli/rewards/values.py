@@ -36,9 +36,7 @@ def check_batch(
     Raises:
         RunError: wrong kind, wrong count, or a value that `check_value` refuses.
     """
-    expected = (
-        f"it must return a list with one number (or None) for each of the {len(completions)} completions"
-    )
+    expected = f"it must return a list with one number (or None) for each of the {len(completions)} completions"
     if hasattr(returned, "__await__"):
         if hasattr(returned, "close"):
             returned.close()
@@ -120,24 +118,17 @@ def raise_failure(
     outside = [f for f in frames if not f.filename.startswith(_PACKAGE)]
     line = "".join(f" at {f.filename}:{f.lineno} ({f.line})" for f in (own or outside or frames)[-1:])
     if index is None:
-        where = (
-            f"a batch of {len(completions)}; the first " + _begin(completions[0])
-            if completions
-            else "nothing"
-        )
+        where = f"a batch of {len(completions)}; the first " + _begin(completions[0]) if completions else "nothing"
     else:
         where = _where(index, completions, rows)
     raise RunError(
-        f"reward {name!r} failed with {type(error).__name__}: {_short(str(error), quote=False)}{line} "
-        f"on {where}"
+        f"reward {name!r} failed with {type(error).__name__}: {_short(str(error), quote=False)}{line} on {where}"
     ) from error
 
 
 def _where(index: int, completions: Sequence[str], rows: Sequence[Any] | None) -> str:
     row = f", row {rows[index]}" if rows is not None and index < len(rows) else ""
-    return f"completion {index} of the batch (0 to {len(completions) - 1}{row}), which " + _begin(
-        completions[index]
-    )
+    return f"completion {index} of the batch (0 to {len(completions) - 1}{row}), which " + _begin(completions[index])
 
 
 def _begin(completion: str) -> str:

@@ -16,7 +16,9 @@ from grpo_cli.data.load import Data, load_data
 from grpo_cli.errors import ConfigError, RunError
 from grpo_cli.evaluation.held_out import HeldOutEvaluation
 from grpo_cli.preflight.batch import BatchPlan
-from grpo_cli.rewards.build import Reward, RewardContext, build_rewards, prompt_opens_think
+from grpo_cli.rewards.build import RewardContext, build_rewards
+from grpo_cli.rewards.reward import Reward
+from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import read

@@ -6,6 +6,7 @@ Nothing about the algorithm is changed: the same settings give the same losses a
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from accelerate.utils import gather_object
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOTrainer
 
+from grpo_cli.errors import RunError
 from grpo_cli.runs.checkpoints import mark_complete
 from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.recorder import Recorder
@@ -49,10 +51,21 @@ class RunTrainer(GRPOTrainer):
             for length, done, row in zip(lengths, finished, inputs, strict=True)
         ]
         facts = gather_object(local)
+        self._refuse_unscored(len(facts))
         self.completion_tokens += sum(fact["length"] for fact in facts) if training else 0
         if self.accelerator.is_main_process:
             self._record(facts, training)
         return output
+
+    def _refuse_unscored(self, count: int) -> None:
+        """End the run, on all ranks alike, when no reward scored anything: TRL would go on and train nothing."""
+        scores = [score for values in self._logs["rewards"].values() for score in list(values)[-count:]]
+        if all(math.isnan(score) for score in scores):
+            names = ", ".join(self.reward_func_names)
+            raise RunError(
+                f"Step {self.state.global_step + 1}: no reward ({names}) scored any of the {count} completions (all "
+                "returned None), so there is nothing to learn from; look at the completions in the run folder."
+            )
 
     def _record(self, facts: list[dict[str, Any]], training: bool) -> None:
         """Write one generation batch, in TRL's order: groups of G completions of the same prompt."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from grpo_cli.launch import worker_guard
 
-worker_guard.install()
+worker_guard.arm()
 
 import os  # noqa: E402
 import sys  # noqa: E402

@@ -24,9 +24,7 @@ HERE = Path(__file__).parent
 class Composer:
     """One driver.py process; `mark` is in the environment of everything that it starts."""
 
-    def __init__(
-        self, root: Path, behaviour: str, processes: int, grace: float, break_after: int = -1
-    ) -> None:
+    def __init__(self, root: Path, behaviour: str, processes: int, grace: float, break_after: int = -1) -> None:
         self.folder = RunFolder(root)
         self.mark = uuid.uuid4().hex
         env = os.environ | {
@@ -75,10 +73,7 @@ class Composer:
             found = []
             for process in psutil.process_iter():
                 try:
-                    if (
-                        process.environ().get("TEST_MARK") == self.mark
-                        and process.status() != psutil.STATUS_ZOMBIE
-                    ):
+                    if process.environ().get("TEST_MARK") == self.mark and process.status() != psutil.STATUS_ZOMBIE:
                         found.append(f"{process.pid} {' '.join(process.cmdline())[:120]}")
                 except (psutil.Error, OSError):
                     continue
@@ -98,9 +93,7 @@ class Composer:
 def compose(tmp_path: Path) -> Iterator[Callable[..., Composer]]:
     started: list[Composer] = []
 
-    def start(
-        behaviour: str = "", *, processes: int = 1, grace: float = 10.0, break_after: int = -1
-    ) -> Composer:
+    def start(behaviour: str = "", *, processes: int = 1, grace: float = 10.0, break_after: int = -1) -> Composer:
         started.append(Composer(tmp_path / "run", behaviour, processes, grace, break_after))
         return started[-1]
 

@@ -100,9 +100,7 @@ def test_without_a_report_the_logs_last_exception_is_the_sentence(folder):
     assert message[0] == "The worker failed: OSError: no space left on device"
     assert message[-1].endswith(str(folder.worker_log))
     assert len(message) == 17
-    assert not any(
-        "torch.distributed" in line or "torchrun" in line or "exitcode" in line for line in message
-    )
+    assert not any("torch.distributed" in line or "torchrun" in line or "exitcode" in line for line in message)
 
 
 def test_the_cause_is_preferred_over_an_echo_in_the_log_too(folder):

@@ -21,9 +21,7 @@ def test_nvidia_smi_output_is_read():
     assert gpus[2].memory_mib is None
 
 
-@pytest.mark.parametrize(
-    "text", ["", "No devices were found\n", "NVIDIA-SMI has failed because it couldn't\n"]
-)
+@pytest.mark.parametrize("text", ["", "No devices were found\n", "NVIDIA-SMI has failed because it couldn't\n"])
 def test_nvidia_smi_without_gpus(text):
     assert hardware.parse_smi(text) == ()
 
@@ -61,9 +59,7 @@ def test_a_query_that_hangs_is_given_up(tmp_path: Path, monkeypatch):
 
 def test_the_drivers_own_files_serve_when_nvidia_smi_does_not(tmp_path: Path):
     (tmp_path / "0000:65:00.0").mkdir()
-    information = (
-        "Model: \t\t NVIDIA A100-SXM4-40GB\nIRQ:   \t\t 18\nGPU UUID: \t GPU-dddd\nDevice Minor: \t 0\n"
-    )
+    information = "Model: \t\t NVIDIA A100-SXM4-40GB\nIRQ:   \t\t 18\nGPU UUID: \t GPU-dddd\nDevice Minor: \t 0\n"
     (tmp_path / "0000:65:00.0" / "information").write_text(information)
     assert hardware.gpus_from_proc(tmp_path) == (Gpu("0", "GPU-dddd", "NVIDIA A100-SXM4-40GB", None),)
 
@@ -81,9 +77,7 @@ def test_the_torch_build_is_read_without_importing_it():
     assert (version, cuda) == (torch.__version__, torch.version.cuda or torch.version.hip)
 
 
-@pytest.mark.parametrize(
-    ("quota", "cores"), [("max 100000", None), ("150000 100000", 2), ("50000 100000", 1)]
-)
+@pytest.mark.parametrize(("quota", "cores"), [("max 100000", None), ("150000 100000", 2), ("50000 100000", 1)])
 def test_a_cpu_quota_limits_the_cores_cgroup_v2(tmp_path: Path, quota, cores):
     inner = tmp_path / "cgroup" / "pod" / "box"
     inner.mkdir(parents=True)

@@ -19,9 +19,7 @@ CONF = Path(__file__).parents[2] / "conf" / "launch"
 
 def machine(gpus: int = 0, cores: int = 8, cuda: str | None = "13.0") -> Hardware:
     cards = tuple(Gpu(str(i), f"GPU-{i}", "NVIDIA H100", 81559) for i in range(gpus))
-    return Hardware(
-        "box", "Linux", "EPYC", cores, 2**34, cards, "2.13.0+cu130" if cuda else "2.13.0+cpu", cuda
-    )
+    return Hardware("box", "Linux", "EPYC", cores, 2**34, cards, "2.13.0+cu130" if cuda else "2.13.0+cpu", cuda)
 
 
 def plan(launch=None, training=None, *, gpus: int = 0, cores: int = 8, cuda: str | None = "13.0", env=None):

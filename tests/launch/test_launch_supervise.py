@@ -163,10 +163,7 @@ def test_a_guard_whose_composer_has_gone_ends_the_worker_at_once():
 
 
 def test_a_worker_started_by_hand_is_not_guarded():
-    code = (
-        "import threading; from grpo_cli.launch import worker_guard as g; g.arm();"
-        "print(threading.active_count())"
-    )
+    code = "import threading; from grpo_cli.launch import worker_guard as g; g.arm();print(threading.active_count())"
     env = {k: v for k, v in os.environ.items() if k != "GRPO_TRAIN_COMPOSER"}
     assert subprocess.run([sys.executable, "-c", code], env=env, capture_output=True).stdout == b"1\n"
 

@@ -24,9 +24,7 @@ def build(function, context=None, **entry):
 
 def call(reward, completions, **columns):
     prompts = columns.pop("prompts", ["p"] * len(completions))
-    return reward(
-        prompts=prompts, completions=completions, completion_ids=[[1]] * len(completions), **columns
-    )
+    return reward(prompts=prompts, completions=completions, completion_ids=[[1]] * len(completions), **columns)
 
 
 def test_one_completion_function(my_rewards):
@@ -138,13 +136,9 @@ def test_built_ins_know_the_row_they_are_given():
 def test_a_reward_survives_pickling_into_another_process(my_rewards):
     rewards = [build("one", tone="cold", weight=0.5), build("Polite", scale=2), build("later")]
     copies = pickle.loads(pickle.dumps(rewards))
-    assert [(c.__name__, c.weight, type(c)) for c in copies] == [
-        (r.__name__, r.weight, type(r)) for r in rewards
-    ]
+    assert [(c.__name__, c.weight, type(c)) for c in copies] == [(r.__name__, r.weight, type(r)) for r in rewards]
 
-    code = (
-        "import pickle, sys; r = pickle.load(sys.stdin.buffer); print(r(['p'], ['cold'], None, answer=['1']))"
-    )
+    code = "import pickle, sys; r = pickle.load(sys.stdin.buffer); print(r(['p'], ['cold'], None, answer=['1']))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         input=pickle.dumps(rewards[0]),

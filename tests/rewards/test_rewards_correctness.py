@@ -108,9 +108,7 @@ def test_reasoning_that_the_prompt_opened_is_no_answer():
     assert exact_match("<answer>45</answer>", "45", prompt_opens_think=True) == 1.0
 
 
-@pytest.mark.parametrize(
-    "options", [{"extract": "regex"}, {"extract": "regex", "pattern": "("}, {"extract": "last"}]
-)
+@pytest.mark.parametrize("options", [{"extract": "regex"}, {"extract": "regex", "pattern": "("}, {"extract": "last"}])
 def test_wrong_options(options):
     with pytest.raises(ValueError, match=r"pattern|extract"):
         exact_match("", "1", **options)

@@ -16,9 +16,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "rewards.md"
 
 @pytest.fixture
 def shown_files(tmp_path, monkeypatch):
-    for name, code in re.findall(
-        r"```python\n# (\w+\.py)\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL
-    ):
+    for name, code in re.findall(r"```python\n# (\w+\.py)\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL):
         (tmp_path / name).write_text(code, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
 

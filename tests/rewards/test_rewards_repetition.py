@@ -25,9 +25,7 @@ def test_words():
     assert repetition("", unit="words") == 0.0
 
 
-@pytest.mark.parametrize(
-    "options", [{"ngram_size": 0}, {"max_penalty": 0.1}, {"unit": "letters"}, {"unit": "tokens"}]
-)
+@pytest.mark.parametrize("options", [{"ngram_size": 0}, {"max_penalty": 0.1}, {"unit": "letters"}, {"unit": "tokens"}])
 def test_wrong_options(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         repetition("text", **options)

@@ -138,9 +138,7 @@ def test_agrees_with_trl(folders):
     prompts, completions = ["1+1? ", "2+2? ", "hi "], ["2", "maybe four", "!"]
     # What GRPOTrainer._calculate_rewards does with a module.
     texts = [p + c for p, c in zip(prompts, completions, strict=True)]
-    inputs = tokenizer(
-        text=texts, return_tensors="pt", padding=True, padding_side="right", add_special_tokens=False
-    )
+    inputs = tokenizer(text=texts, return_tensors="pt", padding=True, padding_side="right", add_special_tokens=False)
     with torch.inference_mode():
         theirs = model(**inputs).logits[:, 0].tolist()
 
