@@ -1,0 +1,162 @@
+"""The end of a run in words: what was gained, where everything is, what to type next."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from grpo_cli.display import text as fmt
+from grpo_cli.display.follow import Follower
+from grpo_cli.display.layout import ACCENT, BAD, BOLD, DIM, GOOD, WARN, line
+from grpo_cli.display.state import RunState, number
+from grpo_cli.display.terminal import encodable, make_console, stream_glyphs
+from grpo_cli.runs.folder import RunFolder
+
+STYLES = {"completed": GOOD, "failed": BAD, "interrupted": WARN}
+
+
+def resume_override(folder: str) -> str:
+    """The override that resumes a run, quoted as Hydra and a shell need it."""
+    if re.fullmatch(r"[\w./:+@%-]+", folder):
+        return f"resume={folder}"
+    escaped = folder.replace("'", "\\'")
+    return shlex.quote(f"resume='{escaped}'")
+
+
+def print_summary(
+    folder: RunFolder,
+    result: dict[str, Any],
+    *,
+    header: dict[str, Any] | None = None,
+    state: RunState | None = None,
+    stream: IO[str] | None = None,
+) -> None:
+    """Print how a run ended.
+
+    Args:
+        folder: the run folder.
+        result: result.json's content: `status`, `seconds`, `step`, `max_steps`, `metrics`, `error`.
+        header: its `folder` is how the paths are shown; the run folder's own path by default.
+        state: the run as followed so far; read from the folder's files where it is not at hand.
+        stream: where to write; standard output by default.
+    """
+    stream = sys.stdout if stream is None else stream
+    if state is None:
+        follower = Follower(folder)
+        follower.poll()
+        state = follower.state
+    shown = str((header or {}).get("folder") or folder.root)
+    write = _Writer(stream)
+    status = str(result.get("status") or "failed")
+    style = STYLES.get(status, WARN)
+    glyphs = write.glyphs
+    mark = {"completed": glyphs.tick, "failed": glyphs.cross}.get(status, glyphs.stop)
+    write()
+    write((f"{mark} {status}", f"bold {style}"), ("   " + _effort(result, state, glyphs.dot), DIM))
+    error = str(result.get("error") or "").strip()
+    if error and status != "completed":
+        for row in fmt.clean(error).split("\n"):
+            write("  ", (row, BAD if status == "failed" else WARN))
+    gains = _gains(result, state)
+    if gains:
+        write()
+    for name, first, last in gains:
+        gain = last - first
+        change = (f"  {fmt.signed(gain)}", f"bold {GOOD if gain > 0 else BAD if gain < 0 else DIM}")
+        write(f"  {name:<18} {fmt.decimal(first)} {glyphs.arrow} ", (fmt.decimal(last), BOLD), change)
+    write()
+    for name, path in _places(folder, status):
+        relative = path.relative_to(folder.root)
+        write((f"  {name:<18} ", DIM), shown if relative == Path() else str(Path(shown) / relative))
+    for title, commands in _next(folder, shown, status):
+        write()
+        write((f"  {title}", DIM))
+        for command in commands:
+            write("    ", (command, ACCENT))
+    write()
+
+
+class _Writer:
+    """Prints lines as they are, never wrapped: a path or command must stay whole to be copied."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+        self.glyphs = stream_glyphs(stream)
+        self._console = make_console(stream)
+
+    def __call__(self, *parts: str | tuple[str, str]) -> None:
+        from grpo_cli.display.plain import write_line
+
+        text = line(*parts)
+        if not self._console.is_terminal:
+            write_line(self.stream, text.plain.rstrip())
+            return
+        text.plain = encodable(text.plain, self.stream)
+        self._console.print(text, soft_wrap=True, end="\n")
+
+
+def _effort(result: dict[str, Any], state: RunState, dot: str) -> str:
+    """`100 of 100 steps · 0:19 · 218,112 completion tokens`."""
+    step = int(number(result, "step") or state.step)
+    total = int(number(result, "max_steps") or state.max_steps)
+    parts = [f"{step:,} of {total:,} steps"] if total else []
+    seconds = number(result, "seconds")
+    if seconds is not None:
+        parts.append(fmt.duration(seconds))
+    if state.tokens:
+        parts.append(f"{state.tokens:,} completion tokens")
+    return f" {dot} ".join(parts)
+
+
+def _gains(result: dict[str, Any], state: RunState) -> list[tuple[str, float, float]]:
+    """What changed from first to last: (name, first, last)."""
+    gains = []
+    metrics = result.get("metrics") or {}
+    before, after = metrics.get("before") or {}, metrics.get("after") or {}
+    key = next((k for k in ("eval/accuracy", "eval/reward") if number(after, k) is not None), None)
+    points = [v for _, v in state.held_out]
+    if key and (first := number(before, key)) is not None:
+        gains.append((f"held-out {key.removeprefix('eval/')}", first, number(after, key) or 0.0))
+    elif len(points) > 1:
+        gains.append((f"held-out {state.held_out_name}", points[0], points[-1]))
+    if len(state.rewards) > 1:
+        gains.append(("training reward", state.rewards[0][1], state.rewards[-1][1]))
+    return gains
+
+
+def _places(folder: RunFolder, status: str) -> list[tuple[str, Path]]:
+    places = [("run folder", folder.root)]
+    log = folder.worker_log if status == "failed" else None
+    for name, path in (
+        ("model", folder.model),
+        ("metrics", folder.metrics),
+        ("completions", folder.completions("train").parent),
+        ("log", log),
+    ):
+        if path is not None and path.exists():
+            places.append((name, path))
+    return places
+
+
+def _next(folder: RunFolder, shown: str, status: str) -> list[tuple[str, list[str]]]:
+    """What the user may want to type now, with its title."""
+    if status == "completed" and folder.model.exists():
+        model = str(Path(shown) / "model")
+        return [
+            (
+                "Use the model:",
+                [
+                    "from transformers import pipeline",
+                    f'generate = pipeline("text-generation", {json.dumps(model, ensure_ascii=False)})',
+                ],
+            )
+        ]
+    if any(folder.checkpoints.glob("checkpoint-*")):
+        return [("Go on from the last checkpoint:", [f"grpo-train {resume_override(shown)}"])]
+    if status == "interrupted":
+        return [("No checkpoint had been saved yet: start it again to train from the beginning.", [])]
+    return []

@@ -1,0 +1,142 @@
+"""Numbers, durations, foreign text and small charts as a terminal can show them."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+# Whole escape sequences go; what is left of control characters is replaced one by one.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+
+
+def clean(text: str, newline: str = "\n") -> str:
+    """Make foreign text (a model wrote it) harmless: no escape, control or direction character is left.
+
+    Args:
+        text: anything.
+        newline: what line breaks become.
+    """
+    text = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\t", "    ")
+    kept = []
+    for char in text:
+        if char == "\n":
+            kept.append(newline)
+        elif char.isprintable():
+            kept.append(char)
+        elif unicodedata.category(char) in ("Zs", "Zl", "Zp"):
+            kept.append(" ")
+        elif unicodedata.category(char) == "Cf":
+            continue  # zero-width and direction marks
+        else:
+            kept.append("\N{REPLACEMENT CHARACTER}")
+    return "".join(kept)
+
+
+def message_text(value: Any) -> str:
+    """Text of a prompt or completion, plain or conversational (then of its last message)."""
+    if isinstance(value, list) and value:
+        value = value[-1]
+    if isinstance(value, dict):
+        value = value.get("content", "")
+    if isinstance(value, list):  # multimodal content: its text parts
+        value = " ".join(str(p.get("text", "")) for p in value if isinstance(p, dict))
+    return "" if value is None else str(value)
+
+
+def decimal(value: float | None, places: int = 2) -> str:
+    """A metric for people: `0.53`, `1.2e-04`, `12,345`, `nan`; a dash for None."""
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return str(value)
+    size = abs(value)
+    if size >= 10_000:
+        return f"{value:,.0f}"
+    if size >= 100:
+        return f"{value:.1f}"
+    if size and size < 0.5 * 10**-places:
+        return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e+")
+    return f"{value:.{places}f}"
+
+
+def short(value: float | None) -> str:
+    """As `decimal`, without trailing zeros: `0.4`, `31`, `0.01`."""
+    text = decimal(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
+def scientific(value: float | None) -> str:
+    """A learning rate as it is written in a config: `3e-4`, `2.91e-4`."""
+    if value is None:
+        return "-"
+    if not value or not math.isfinite(value):
+        return f"{value:g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def count(value: float | None) -> str:
+    """A large count in short: `950`, `125 k`, `7.6 B`."""
+    if value is None:
+        return "-"
+    for limit, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `0:12`, `1:02:03`, `3d 4:05:06`; a dash for None."""
+    if seconds is None or not math.isfinite(seconds):
+        return "-"
+    minutes, sec = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d {hours}:{minutes:02}:{sec:02}"
+    return f"{hours}:{minutes:02}:{sec:02}" if hours else f"{minutes}:{sec:02}"
+
+
+def signed(value: float) -> str:
+    """A difference with its sign: `+0.52`."""
+    return f"{value:+.2f}"
+
+
+def buckets(values: Sequence[float], columns: int) -> list[float]:
+    """Average a series into at most `columns` equal stretches; a shorter one stays as it is."""
+    if len(values) <= columns or columns <= 0:
+        return list(values[: max(0, columns)])
+    edges = [round(i * len(values) / columns) for i in range(columns + 1)]
+    return [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+
+
+def chart(values: Sequence[float], rows: int, low: float, high: float, levels: str) -> list[str]:
+    """Draw a series as vertical bars.
+
+    Args:
+        values: one bar each; NaN leaves a gap.
+        rows: height in lines.
+        low: value of an (almost) empty bar.
+        high: value of a full bar.
+        levels: the characters from empty to full, `levels[0]` being a blank.
+
+    Returns:
+        `rows` strings, the top line first. A bar never vanishes: the lowest value shows its first level.
+    """
+    span = (high - low) or 1.0
+    steps = len(levels) - 1
+    heights = []
+    for value in values:
+        if math.isnan(value):
+            heights.append(0)
+            continue
+        share = min(1.0, max(0.0, (value - low) / span))
+        heights.append(max(1, round(share * rows * steps)))
+    return [
+        "".join(levels[min(steps, max(0, h - row * steps))] for h in heights)
+        for row in range(rows - 1, -1, -1)
+    ]
