@@ -13,8 +13,8 @@ def user_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "neighbour.py").write_text("FACTOR = 3\n")
     (tmp_path / "mine.py").write_text(
-        "from neighbour import FACTOR\nclass Box:\n    @staticmethod\n    def polite(x):\n        return x * FACTOR\n"
-        "def polite(x):\n    return x * FACTOR\n"
+        "from neighbour import FACTOR\nclass Box:\n    @staticmethod\n    def polite(x):\n"
+        "        return x * FACTOR\ndef polite(x):\n    return x * FACTOR\n"
     )
     yield tmp_path
     for name in ("neighbour", "mine"):
@@ -72,7 +72,7 @@ def test_an_error_inside_the_users_file_names_its_line(user_folder):
 
 def test_a_missing_package_inside_the_users_module_is_not_taken_for_the_module(user_folder):
     (user_folder / "needs.py").write_text("import no_such_package_here\ndef f(): pass\n")
-    with pytest.raises(ConfigError, match="cannot be imported: .*no_such_package_here"):
+    with pytest.raises(ConfigError, match=r"cannot be imported: .*no_such_package_here"):
         import_target("needs:f")
 
 
@@ -83,8 +83,11 @@ def test_names_that_only_running_shows_are_left_to_the_import(user_folder):
 
 def test_checking_imports_nothing(user_folder):
     (user_folder / "loud.py").write_text("raise SystemExit('imported')\ndef f(): pass\n")
-    code = "import sys; from grpo_cli.config.importer import check_target as c; print(c('loud:f'), c('trl.rewards:x'), 'trl' in sys.modules)"
-    out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=user_folder, env={"PYTHONPATH": ":".join(sys.path)}
+    code = (
+        "import sys; from grpo_cli.config.importer import check_target as c\n"
+        "print(c('loud:f'), c('trl.rewards:x'), 'trl' in sys.modules)"
     )
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    command = [sys.executable, "-c", code]
+    out = subprocess.run(command, capture_output=True, text=True, cwd=user_folder, env=environment)
     assert out.stdout.startswith("None ") and out.stdout.strip().endswith("False"), out.stderr
