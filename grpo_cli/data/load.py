@@ -95,7 +95,8 @@ def _load_source(
     cfg: dict[str, Any], key: str, tokenizer: Any, seed: int, notes: list[str]
 ) -> tuple[AnyDataset, Dataset | None, dict[str, Any]]:
     """One source's training rows, held-out rows and account."""
-    where = str(cfg["path"] or cfg["generator"])
+    path = cfg["path"] or cfg["generator"]
+    where = path if isinstance(path, str) else ", ".join(path)
     train_rows, test_rows, test_name = choose(open_source(cfg, key, seed), cfg, key)
     test_where = f"{where} ({test_name})"
     if cfg["test_path"]:

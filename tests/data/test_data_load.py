@@ -235,17 +235,3 @@ def test_image_columns_are_refused(tmp_path, plain_tokenizer):
     )
     with pytest.raises(ConfigError, match=r"column 'picture' of image data"):
         load_data({"path": str(tmp_path / "saved")}, tokenizer=plain_tokenizer, seed=1)
-
-
-def test_the_shipped_configs_hold_known_keys_only():
-    from omegaconf import OmegaConf
-
-    from grpo_cli.data.check import DEFAULTS
-
-    files = sorted((Path(__file__).parents[2] / "conf" / "dataset").glob("*.yaml"))
-    assert len(files) >= 8
-    for file in files:
-        keys = OmegaConf.to_container(OmegaConf.load(file))
-        assert set(keys) <= set(DEFAULTS), file.name
-    custom = OmegaConf.to_container(OmegaConf.load(files[0].parent / "custom.yaml"))
-    assert {k: v for k, v in custom.items() if k != "path"} == {k: DEFAULTS[k] for k in custom if k != "path"}
