@@ -1,7 +1,9 @@
-"""Hydra, tamed: composes a config for a job, says what is wrong with it in one sentence, leaves nothing behind.
+"""Hydra, tamed: composes a job's config, says in one sentence what is wrong with it, leaves nothing behind.
 
-Hydra runs here and nowhere else: the workers read the frozen file. All its own habits stay (`--cfg job`, `--info`, `-m`,
-`--config-dir`, `--config-name`, tab completion); what is added: our schema as the bottom layer of every composition,
+Hydra runs here and nowhere else: the workers read the frozen file. All its own habits stay (`--cfg job`,
+`--info`, `-m`,
+`--config-dir`, `--config-name`, tab completion); what is added: our schema as the bottom layer of every
+composition,
 the user's `./conf` behind ours, model and dataset by name or path, and errors a person can act on.
 """
 
@@ -10,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import hydra
@@ -23,7 +25,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from grpo_cli.config import places, schema
-from grpo_cli.config.hydra_errors import explain
 from grpo_cli.config.rewrite import config_dirs, rewrite
 from grpo_cli.config.validate import check
 from grpo_cli.errors import ConfigError
@@ -52,7 +53,8 @@ def register(complete: bool = False) -> None:
     node = OmegaConf.create(schema.defaults(with_training=complete))
     for key in node:
         if isinstance(node[key], DictConfig):
-            # Open for keys that no file has set yet, so that `training.beta=0.04` needs no `+`; the check that
+            # Open for keys that no file has set yet, so that `training.beta=0.04` needs no `+`; the check
+            # that
             # follows knows every valid key, and suggests the right one.
             node[key]._set_flag("struct", False)
     ConfigStore.instance().store(name="grpo_train_schema", node=node, provider="grpo-train")
@@ -60,11 +62,11 @@ def register(complete: bool = False) -> None:
 
 
 def run(argv: Sequence[str], job: Job, program: str = "grpo-train") -> None:
-    """Compose, check and run: one job, or with -m several, or one of Hydra's own commands (--cfg, --info, …).
+    """Compose, check and run: one job, with -m several, or one of Hydra's own commands (--cfg, --info, …).
 
     Args:
         argv: the command line without the program's name.
-        job: gets the checked config and the overrides as given (for this job); its return value goes to the sweeper.
+        job: gets the checked config and its overrides as given; its return value goes to the sweeper.
         program: name for Hydra's usage lines.
 
     Raises:
@@ -81,10 +83,13 @@ def run(argv: Sequence[str], job: Job, program: str = "grpo-train") -> None:
     task = Task(job, wanted_by_user)
     os.environ[_FULL_ERROR] = "1"  # in this process only: lets the original exceptions through
     try:
-        main(task.__call__)()
+        with contextlib.nullcontext() if _may_set_mode(arguments) else _no_mode_lookup():
+            main(task.__call__)()
     except Exception as e:
         if e in task.raised or wanted_by_user == "1":
             raise
+        from grpo_cli.config.hydra_errors import explain  # only an error needs it
+
         explained = explain(e, config_dirs(argv))
         if explained is None:
             raise
@@ -107,6 +112,29 @@ def _check_options(arguments: list[str]) -> None:
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign,assignment]
     parser.parse_args(arguments)
+
+
+def _may_set_mode(arguments: Sequence[str]) -> bool:
+    """Tell whether anything could set `hydra.mode`: an override, or a config file that says MULTIRUN."""
+    if any("hydra.mode" in a or a.lstrip("+").startswith("hydra=") for a in arguments):
+        return True
+    if any(a.startswith(("--config-path", "-cp", "hydra.searchpath")) for a in arguments):
+        return True
+    files = (f for place in places.search_path(config_dirs(arguments)) for f in place.rglob("*.yaml"))
+    return any(b"MULTIRUN" in f.read_bytes() for f in files)
+
+
+@contextlib.contextmanager
+def _no_mode_lookup() -> Iterator[None]:
+    """Spare Hydra the composition that only asks for `hydra.mode`: a third of the time to the first error."""
+    from hydra._internal.hydra import Hydra
+
+    original = Hydra.get_mode
+    Hydra.get_mode = lambda self, config_name, overrides: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.get_mode = original  # type: ignore[method-assign]
 
 
 def _restore(value: str | None) -> None:
@@ -132,7 +160,8 @@ class Task:
     def __call__(self, cfg: DictConfig) -> float | None:
         """Check the config and run the job."""
         folder = run_folder()
-        overrides = list(HydraConfig.get().overrides.task)
+        # Unresolved: an override may refer to a secret, or to nothing that exists.
+        overrides = [str(o) for o in OmegaConf.to_container(HydraConfig.get().overrides.task)]  # type: ignore[union-attr]
         try:
             check_or_discard(cfg, folder)
             _restore(self.wanted_by_user)

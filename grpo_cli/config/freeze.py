@@ -19,8 +19,8 @@ def is_secret(variable: str) -> bool:
 def freeze(cfg: DictConfig) -> str:
     """Write a config out with every interpolation resolved but those to secrets.
 
-    `${oc.env:NAME}` stays as it is where NAME looks like a secret, wherever it is reached from, so that the value
-    never is written to disk; whoever loads the file resolves it from their own environment.
+    `${oc.env:NAME}` stays as it is where NAME looks like a secret, wherever it is reached from, so that the
+    value never is written to disk; whoever loads the file resolves it from their own environment.
 
     Args:
         cfg: the composed config.

@@ -12,7 +12,12 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 from yaml import MarkedYAMLError
 
 from grpo_cli.config import places
@@ -22,7 +27,8 @@ from grpo_cli.errors import ConfigError
 
 _OPEN_GROUPS = {
     "model": " A hub id has a slash (Qwen/Qwen3-0.6B), and a folder must exist.",
-    "dataset": " A hub id has a slash (openai/gsm8k), and a file must exist or end in .jsonl, .json, .csv or .parquet.",
+    "dataset": " A hub id has a slash (openai/gsm8k), and a file must exist or end in .jsonl, .json, "
+    ".csv or .parquet.",
 }
 
 
@@ -100,7 +106,8 @@ def _missing_file(error: MissingConfigException, extra: Sequence[Path]) -> str:
         return f"{group}={choice}: there is no group {group}; groups: {or_list(places.groups(extra), 30)}."
     near = nearest(choice, options)
     hint = f"did you mean {near}? " if near else ""
-    return f"{group}={choice}: no such choice; {hint}Choices: {or_list(options, 40)}.{_OPEN_GROUPS.get(group, '')}"
+    more = _OPEN_GROUPS.get(group, "")
+    return f"{group}={choice}: no such choice; {hint}Choices: {or_list(options, 40)}.{more}"
 
 
 def _looked(extra: Sequence[Path]) -> str:
@@ -115,7 +122,8 @@ def _bad_override(override: str) -> str:
             return f"There is no option {override}; see grpo-train --help."
         group = override.strip()
         if group in places.groups():
-            return f"{group} needs a value; write {group}=<choice>. Choices: {or_list(places.choices(group), 40)}."
+            options = or_list(places.choices(group), 40)
+            return f"{group} needs a value; write {group}=<choice>. Choices: {options}."
         return (
             f"'{override}' is not key=value; write key=value, and put quotes round a value with spaces: "
             "'name=\"two words\"'."
@@ -126,7 +134,8 @@ def _bad_override(override: str) -> str:
         return f"'{override}': there must be no space round the =; write {key.strip()}={value.strip()}."
     if value.count("[") != value.count("]") or value.count("{") != value.count("}"):
         return (
-            f"{override}: a bracket is not closed; quote the whole override for the shell, without spaces outside it: "
+            f"{override}: a bracket is not closed; quote the whole override for the shell, without "
+            f"spaces outside it: "
             "'reward=[exact_match,format]'."
         )
     inner = value.replace("'", "\\'")
@@ -147,7 +156,9 @@ def _composition(message: str, extra: Sequence[Path]) -> str:
     if sweep:
         key, _, value = sweep[1].partition("=")
         if key in places.groups(extra):
-            return f"{sweep[1]} gives several values: add -m to run each, or write '{key}=[{value}]' for a list."
+            return (
+                f"{sweep[1]} gives several values: add -m to run each, or write '{key}=[{value}]' for a list."
+            )
         return (
             f"{sweep[1]} gives several values: add -m to run each, write '{key}=[{value}]' for a list, "
             f"or \"{key}='{value}'\" if it is one text with a comma."
@@ -155,7 +166,9 @@ def _composition(message: str, extra: Sequence[Path]) -> str:
     append = re.search(r"An item is already at '([^']+)'", message)
     if append:
         return f"+{append[1]}: the key is there already; write {append[1]}=… without the +."
-    group = re.search(r"looks like a config group override, but config group '([^']+)' does not exist", message)
+    group = re.search(
+        r"looks like a config group override, but config group '([^']+)' does not exist", message
+    )
     if group:
         near = nearest(group[1], places.groups(extra))
         hint = f"did you mean {near}? " if near else ""

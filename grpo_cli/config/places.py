@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def conf_dir() -> Path:
-    """Folder of the configs that ship with the program: inside an installed package, else beside it in a checkout.
+    """Folder of the configs that ship with the program: inside the package, or beside it in a checkout.
 
     Found through this file, not through `pkg://`, which picks up a stale copy in an editable install.
     """
@@ -42,7 +42,7 @@ def choices(group: str, extra: Sequence[Path] = ()) -> list[str]:
     Returns:
         Names without `.yaml`, sorted; a choice in a subfolder as `folder/name`.
     """
-    found = set()
+    found: set[str] = set()
     for place in search_path(extra):
         base = place / group
         found.update(str(f.relative_to(base).with_suffix("")) for f in base.rglob("*.yaml"))

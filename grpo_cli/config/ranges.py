@@ -6,7 +6,8 @@ from typing import Any
 
 from grpo_cli.config.types import show
 
-# key → (least, whether the least itself is allowed, most, whether the most itself is allowed); None: no bound.
+# key → (least, whether the least itself is allowed, most, whether the most itself is allowed); None: no
+# bound.
 BOUNDS: dict[str, tuple[float | None, bool, float | None, bool]] = {
     "training.learning_rate": (0, True, None, True),
     "training.weight_decay": (0, True, None, True),

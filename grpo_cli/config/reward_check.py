@@ -21,11 +21,13 @@ def check(rewards: Any) -> list[str]:
     """
     if not isinstance(rewards, dict):
         return [
-            f"reward must map names to entries, not {rewards!r}; write reward=[exact_match] or reward.<name>.target=…"
+            f"reward must map names to entries, not {rewards!r}; write reward=[exact_match] or "
+            f"reward.<name>.target=…"
         ]
     if not rewards:
         return [
-            "No reward is chosen, so there is nothing to train for; write reward=[<name>,…] (grpo-train --help lists them)."
+            "No reward is chosen, so there is nothing to train for; write reward=[<name>,…] (grpo-train "
+            "--help lists them)."
         ]
     found = [p for name, entry in rewards.items() for p in _check_entry(str(name), entry)]
     weights = [entry.get("weight", 1.0) for entry in rewards.values() if isinstance(entry, dict)]

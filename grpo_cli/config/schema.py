@@ -14,7 +14,8 @@ from grpo_cli.config.types import parse
 
 # Training keys that take `auto` beside TRL's own values; the worker decides and records what each became.
 TRAINING_AUTO: dict[str, str] = {
-    "bf16": "true on a GPU that computes in bfloat16 (Ampere or newer), otherwise false; false where fp16 is true",
+    "bf16": "true on a GPU that computes in bfloat16 (Ampere or newer), otherwise false; false where "
+    "fp16 is true",
     "fp16": "true on a GPU that has no bfloat16, otherwise false",
     "use_cpu": "true where no GPU is visible or launch runs on the CPU, otherwise false",
     "use_vllm": "true where vllm is installed and a GPU is visible, otherwise false",
@@ -74,7 +75,8 @@ def defaults(with_training: bool = False) -> dict[str, Any]:
     """Build the bottom layer of every composition: each section with each key at its default.
 
     Args:
-        with_training: whether `training` holds TRL's fields too. Tab completion wants them; otherwise the section
+        with_training: whether `training` holds TRL's fields too. Tab completion wants them; otherwise the
+        section
             starts empty, so that `--cfg job` shows what this run sets and not TRL's 191 defaults.
 
     Returns:

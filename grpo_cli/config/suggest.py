@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from grpo_cli.config.schema import sections
 
-# Words other trainers (verl, OpenRLHF, NeMo-RL, PEFT, …) use for the same thing; spelling alone would not find them.
+# Words other trainers (verl, OpenRLHF, NeMo-RL, PEFT, …) use for the same thing; spelling alone would not
+# find them.
 ALIASES: dict[str, str] = {
     "lr": "training.learning_rate",
     "actor_learning_rate": "training.learning_rate",
@@ -77,20 +78,18 @@ def nearest_key(section: str, name: str) -> str | None:
         name: the unknown key.
 
     Returns:
-        A full key ("training.beta"), looked for by spelling in the same section, then by what other trainers call it
-        and by its exact name in any section, then by spelling anywhere; None where nothing comes near.
+        A full key ("training.beta"), looked for by what other trainers call it, by its exact name in any
+        section, then by spelling, in the same section first; None where nothing comes near.
     """
     table = sections()
     own = table.get(section, {})
-    close = nearest(name, own, cutoff=0.8)
-    if close:
-        return own[close].key
     if name in ALIASES:
-        return ALIASES[name]
+        meant = ALIASES[name].rpartition(".")[2]
+        return own[meant].key if meant in own else ALIASES[name]
     for fields in table.values():
         if name in fields:
             return fields[name].key
-    close = nearest(name, own, cutoff=0.6)
+    close = nearest(name, own)
     if close:
         return own[close].key
     everywhere = {field.name: field.key for fields in table.values() for field in fields.values()}

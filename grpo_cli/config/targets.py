@@ -1,7 +1,7 @@
 """Does a `target` exist, and does it take these arguments? Answered from the source, nothing of it is run.
 
-A user's file may import torch, open a model or simply be broken; reading its syntax tree tells all that a config can
-get wrong (file, function, keyword arguments) in a millisecond.
+A user's file may import torch, open a model or simply be broken; reading its syntax tree tells all that a
+config can get wrong (file, function, keyword arguments) in a millisecond.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _definitions(tree: ast.Module) -> dict[str, ast.AST | None]:
 
 
 def _signature(node: ast.AST | None) -> tuple[list[str], bool] | None:
-    """Parameter names a callable takes by keyword, and whether it takes any (**kwargs); None: not to be told."""
+    """Names a callable takes by keyword, and whether it takes any (**kwargs); None: not to be told."""
     if isinstance(node, ast.ClassDef):
         init = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
         if init is None:
@@ -78,7 +78,7 @@ def problems(key: str, target: str, arguments: Iterable[str], passed: frozenset[
         passed: parameters that the program fills in by itself.
 
     Returns:
-        One sentence per problem; nothing for a third party's module, which is only looked into when it is imported.
+        One sentence per problem; none for a third party's module, which is not looked into.
     """
     module, colon, name = target.rpartition(":")
     if not colon or not module or not name.isidentifier():

@@ -1,7 +1,9 @@
 """Every field of the installed TRL's GRPOConfig, read from its source without importing it.
 
-Importing TRL takes seconds (torch, transformers); reading the three class bodies that make up GRPOConfig takes a few
-hundredths of one. Names, types, defaults, help and choices so always are those of the TRL that will do the training.
+Importing TRL takes seconds (torch, transformers); reading the three class bodies that make up GRPOConfig
+takes a few
+hundredths of one. Names, types, defaults, help and choices so always are those of the TRL that will do the
+training.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from grpo_cli.config.field import Field
 from grpo_cli.config.types import Kind, parse
 from grpo_cli.errors import ConfigError
 
-# From the base to the derived class: a later one overrides an earlier one's field in its place, as dataclasses do.
+# From the base to the derived class: a later one overrides an earlier one's field in its place, as
+# dataclasses do.
 _CLASSES = (
     ("transformers", "training_args.py", "TrainingArguments"),
     ("trl", "trainer/base_config.py", "_BaseConfig"),
@@ -32,7 +35,8 @@ _ENUMS = (
         ("SchedulerType", "IntervalStrategy", "SaveStrategy", "HubStrategy"),
     ),
 )
-# Choices that TRL and transformers state in running text only. A test holds them against the installed sources.
+# Choices that TRL and transformers state in running text only. A test holds them against the installed
+# sources.
 _LOG_LEVELS = ("detail", "debug", "info", "warning", "error", "critical", "passive")
 IN_PROSE: dict[str, tuple[str, ...]] = {
     "importance_sampling_level": ("token", "sequence"),
@@ -66,7 +70,7 @@ def _source(package: str, file: str) -> str:
 
 
 def _class_body(package: str, file: str, name: str) -> ast.ClassDef:
-    """Parse one class down to its first method: fields come before methods, and parsing methods costs time."""
+    """Parse one class down to its first method: fields come first, and parsing methods costs time."""
     text = _source(package, file)
     start = re.search(rf"^class {name}\b", text, re.MULTILINE)
     if start is None:
@@ -86,7 +90,9 @@ def _enums() -> dict[str, tuple[str, ...]]:
         for name in names:
             body = _class_body(package, file, name).body
             found[name] = tuple(
-                s.value.value for s in body if isinstance(s, ast.Assign) and isinstance(s.value, ast.Constant)
+                str(s.value.value)
+                for s in body
+                if isinstance(s, ast.Assign) and isinstance(s.value, ast.Constant)
             )
     return found
 

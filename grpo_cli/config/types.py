@@ -66,7 +66,7 @@ def parse(node: ast.expr | str, enums: Mapping[str, tuple[str, ...]] | None = No
 
 
 def _subscript(node: ast.Subscript, enums: Mapping[str, tuple[str, ...]]) -> tuple[Kind, ...]:
-    """Read `list[int]`, `Optional[str]`, `Literal[False]`, …"""
+    """Read `list[int]`, `Optional[str]`, `Literal[False]` and the like."""
     base = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
     inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     if base == "Literal":

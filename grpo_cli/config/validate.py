@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from grpo_cli.config import reward_check, targets
@@ -31,18 +32,37 @@ def check(cfg: DictConfig) -> None:
     try:
         plain = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as e:
-        raise ConfigError(unresolved(e)) from None
+        raise ConfigError(unresolved(e, _failing_key(cfg))) from None
     assert isinstance(plain, dict)
-    raw = OmegaConf.to_container(cfg, resolve=False)
+    raw = OmegaConf.to_container(cfg.get("training") or {}, resolve=False)
     assert isinstance(raw, dict)
     found = find_problems({str(k): v for k, v in plain.items()}) + _written_secrets(raw)
     if found:
         raise ConfigError(*found)
 
 
-def unresolved(error: OmegaConfBaseException) -> str:
-    """Put an interpolation that does not resolve into one sentence."""
-    key = getattr(error, "full_key", None) or "the config"
+def _failing_key(node: DictConfig | ListConfig, prefix: str = "") -> str | None:
+    """Find the first key whose value does not resolve (OmegaConf's error does not always say)."""
+    keys: Iterable[Any] = node if isinstance(node, DictConfig) else range(len(node))
+    for key in keys:
+        full = f"{prefix}{key}"
+        try:
+            value = None if OmegaConf.is_missing(node, key) else node[key]
+        except OmegaConfBaseException:
+            return full
+        if isinstance(value, DictConfig | ListConfig) and (found := _failing_key(value, f"{full}.")):
+            return found
+    return None
+
+
+def unresolved(error: OmegaConfBaseException, key: str | None = None) -> str:
+    """Put an interpolation that does not resolve into one sentence.
+
+    Args:
+        error: what OmegaConf raised.
+        key: the key it stands at, where the error itself does not know.
+    """
+    key = key or getattr(error, "full_key", None) or "the config"
     what = str(error).split("\n")[0].rstrip(".")
     missing = re.search(r"Environment variable '(\w+)' not found", what)
     if missing:
@@ -128,7 +148,8 @@ def _check_together(training: dict[str, Any]) -> list[str]:
         found.append("training.bf16 and training.fp16 are both true; set one of them.")
     if training.get("generation_batch_size") is not None and training.get("steps_per_generation") is not None:
         found.append(
-            "training.generation_batch_size and training.steps_per_generation say the same thing twice; set one of them."
+            "training.generation_batch_size and training.steps_per_generation say the same thing twice; "
+            "set one of them."
         )
     if training.get("auto_find_batch_size") is True:
         found.append(
@@ -173,11 +194,10 @@ def _check_dataset(dataset: dict[str, Any], fields: dict[str, Field]) -> list[st
     return found
 
 
-def _written_secrets(raw: dict[str, Any]) -> list[str]:
+def _written_secrets(training: dict[Any, Any]) -> list[str]:
     """Secrets written out, which would end up in the run folder and in whatever it is shared with."""
-    training = raw.get("training")
     found = []
-    for name, value in training.items() if isinstance(training, dict) else ():
+    for name, value in training.items():
         if _SECRET.search(str(name)) and isinstance(value, str) and value and "${" not in value:
             found.append(
                 f"training.{name} holds the secret itself, which would be written into the run folder; "

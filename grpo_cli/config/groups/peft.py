@@ -13,7 +13,8 @@ class PeftConfig:
 
     method: str = option(
         "none",
-        help="none trains every weight; lora an adapter; qlora an adapter over a base model held in 4 or 8 bits.",
+        help="none trains every weight; lora an adapter; qlora an adapter over a base model held in 4 or "
+        "8 bits.",
         choices=("none", "lora", "qlora"),
     )
     r: int = option(16, help="Rank of the adapter's matrices.")

@@ -12,7 +12,8 @@ from grpo_cli.config.groups.reward import RewardConfig
 from grpo_cli.config.groups.root import RootConfig, SweepConfig
 from grpo_cli.config.groups.tracker import TrackerConfig
 
-# In the order of the defaults list; "" holds the keys outside every group. `training` is not here: TRL declares it.
+# In the order of the defaults list; "" holds the keys outside every group. `training` is not here: TRL
+# declares it.
 SECTIONS: dict[str, type] = {
     "": RootConfig,
     "model": ModelConfig,

@@ -15,12 +15,14 @@ class RootConfig:
     seed: int = option(42, help="Seed of everything random; training.seed follows it.")
     resume: str = option(
         "auto",
-        help="auto: go on from the newest complete checkpoint in the run's own folder, if it has one (after a crash, "
+        help="auto: go on from the newest complete checkpoint in the run's own folder, if it has one "
+        "(after a crash, "
         "or with hydra.run.dir given); never: start anew; a run folder or checkpoint: go on from there.",
     )
     objective: str = option(
         "auto",
-        help="Metric reported as the run's result and to sweeps. auto: eval/accuracy where a reward tells right from "
+        help="Metric reported as the run's result and to sweeps. auto: eval/accuracy where a reward "
+        "tells right from "
         "wrong, otherwise eval/reward.",
     )
     direction: str = option(
@@ -31,7 +33,8 @@ class RootConfig:
     )
     display: str = option(
         "auto",
-        help="What is shown while training. auto: live where the output is a terminal, otherwise plain lines.",
+        help="What is shown while training. auto: live where the output is a terminal, otherwise plain "
+        "lines.",
         choices=("auto", "live", "plain", "quiet"),
     )
 
