@@ -1,1 +1,1 @@
-"""Composing and validating a configuration; imports nothing heavy."""
+"""Configuration: schema, composition and checks. Nothing in here imports torch, transformers or TRL."""

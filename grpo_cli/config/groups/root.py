@@ -1,0 +1,48 @@
+"""The keys outside every group, and `sweep`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grpo_cli.config.groups._option import option
+
+
+@dataclass
+class RootConfig:
+    """What names, seeds, resumes, judges and shows a run."""
+
+    name: str = option("grpo", help="Name of the run's folder and of the run in a tracker.")
+    seed: int = option(42, help="Seed of everything random; training.seed follows it.")
+    resume: str = option(
+        "auto",
+        help="auto: go on from the newest complete checkpoint in the run's own folder, if it has one "
+        "(after a crash, "
+        "or with hydra.run.dir given); never: start anew; a run folder or checkpoint: go on from there.",
+    )
+    objective: str = option(
+        "auto",
+        help="Metric reported as the run's result and to sweeps. auto: eval/accuracy where a reward "
+        "tells right from "
+        "wrong, otherwise eval/reward.",
+    )
+    direction: str = option(
+        "maximize", help="Whether more or less of the objective is better.", choices=("maximize", "minimize")
+    )
+    dry_run: bool = option(
+        False, help="Stop after checking: everything is composed and validated, nothing is trained."
+    )
+    display: str = option(
+        "auto",
+        help="What is shown while training. auto: live where the output is a terminal, otherwise plain "
+        "lines.",
+        choices=("auto", "live", "plain", "quiet"),
+    )
+
+
+@dataclass
+class SweepConfig:
+    """How a multirun (-m) behaves."""
+
+    fail_fast: bool = option(
+        False, help="Stop the multirun at its first failed job; false: record it and go on."
+    )

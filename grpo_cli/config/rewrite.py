@@ -1,0 +1,146 @@
+"""Conveniences of the command line, turned into plain Hydra overrides before Hydra sees them.
+
+`model=Qwen/Qwen3-0.6B` becomes `model=hub model.name=Qwen/Qwen3-0.6B`, `dataset=rows.jsonl` becomes
+`dataset=custom dataset.path=rows.jsonl`, and `resume=<run folder>` is preceded by the overrides recorded
+there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from grpo_cli.config.places import choices, search_path
+from grpo_cli.errors import ConfigError
+
+# group → (the choice that takes any value, the key that holds it)
+_OPEN = {"model": ("hub", "model.name"), "dataset": ("custom", "dataset.path")}
+_DATA_FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".jsonl.gz", ".json.gz", ".csv.gz")
+_UNQUOTED = re.compile(r"[\w/\-\\+.$%*@?|:]+")
+_OVERRIDE = re.compile(r"[+~]{0,2}[\w./@:-]+")
+
+
+def rewrite(argv: Sequence[str]) -> list[str]:
+    """Turn the conveniences of a command line into plain overrides.
+
+    Args:
+        argv: the arguments as given, options among them.
+
+    Returns:
+        Arguments for Hydra.
+
+    Raises:
+        ConfigError: `resume` names a folder that is no run, or choices and free values are mixed in a way
+            that one override cannot say.
+    """
+    extra = config_dirs(argv)
+    out: list[str] = []
+    for arg in _with_recorded(argv):
+        group, equals, value = arg.partition("=")
+        if equals and group in _OPEN and value:
+            out += _open_value(group, value, extra)
+        else:
+            out.append(arg)
+    return out
+
+
+def config_dirs(argv: Sequence[str]) -> list[Path]:
+    """Find the folders given with `--config-dir` (or -cd).
+
+    Raises:
+        ConfigError: one of them does not exist.
+    """
+    found = []
+    for i, arg in enumerate(argv):
+        option, equals, value = arg.partition("=")
+        if option in ("--config-dir", "-cd"):
+            value = value if equals else (argv[i + 1] if i + 1 < len(argv) else "")
+            if not value or not Path(value).is_dir():
+                raise ConfigError(f"The folder {value} given with --config-dir does not exist.")
+            found.append(Path(value))
+    return found
+
+
+def _is_free(group: str, value: str, extra: Sequence[Path]) -> bool:
+    """Tell whether a value is no choice of the group but a hub id, a folder or a file."""
+    if value in choices(group, extra):
+        return False
+    if "/" in value:
+        folder = value.split("/")[0]
+        return value.startswith((".", "/", "~")) or not any(
+            (p / group / folder).is_dir() for p in search_path(extra)
+        )
+    return value.lower().endswith(_DATA_FILES) or Path(value).exists()
+
+
+def _open_value(group: str, value: str, extra: Sequence[Path]) -> list[str]:
+    """Rewrite `model=…` or `dataset=…`; a sweep's values one by one."""
+    if value[0] in "[{'\"" or "(" in value:
+        return [f"{group}={value}"]
+    values = value.split(",")
+    free = [_is_free(group, v, extra) for v in values]
+    if not any(free):
+        return [f"{group}={value}"]
+    choice, key = _OPEN[group]
+    if not all(free):
+        known = ", ".join(v for v, f in zip(values, free, strict=True) if not f)
+        raise ConfigError(
+            f"{group}={value} mixes choices of the group ({known}) with hub ids or paths, which one "
+            f"sweep cannot "
+            f"vary together; run the two kinds one after the other."
+        )
+    return [f"{group}={choice}", f"{key}=" + ",".join(_quoted(v) for v in values)]
+
+
+def _quoted(value: str) -> str:
+    """Quote a path as Hydra's override grammar wants it."""
+    return (
+        value if _UNQUOTED.fullmatch(value) else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    )
+
+
+def _key(override: str) -> str:
+    """The key or group an override sets."""
+    return override.partition("=")[0].lstrip("+~")
+
+
+def _with_recorded(argv: Sequence[str]) -> list[str]:
+    """Put the overrides recorded in the run folder that `resume=` names before those given now."""
+    folder = next(
+        (a.partition("=")[2].strip("'\"") for a in reversed(argv) if a.startswith("resume=")), "auto"
+    )
+    if folder in ("auto", "never", "") or "," in folder:
+        return list(argv)
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise ConfigError(
+            f"resume={folder}: there is no such folder; give a run folder, a checkpoint, auto or never."
+        )
+    file = path / "overrides.yaml"
+    if not file.exists():
+        if list(path.glob("*.safetensors")) or (path / "trainer_state.json").exists():
+            return list(argv)  # a checkpoint: its settings are this command line's
+        raise ConfigError(
+            f"resume={folder}: the folder has no overrides.yaml, so it is neither a run folder nor a "
+            f"checkpoint "
+            "(runs lie in <paths.output_dir>/<name>/<date and time>)."
+        )
+    given = {_key(a) for a in argv if "=" in a and _OVERRIDE.match(a)}
+    # A group chosen now drops the recorded values of its keys only where they were written as `model=hub
+    # model.name=…`.
+    reopened = {key for group, (_, key) in _OPEN.items() if group in given}
+    recorded = [o for o in _read_list(file) if _key(o) not in given | reopened | {"resume", "dry_run"}]
+    return [*recorded, *argv]
+
+
+def _read_list(file: Path) -> list[str]:
+    """Read a YAML list of overrides."""
+    from omegaconf import ListConfig, OmegaConf
+
+    loaded = OmegaConf.load(file)
+    if not isinstance(loaded, ListConfig):
+        raise ConfigError(
+            f"{file} should hold a list of overrides, one a line, each like '- training.beta=0.04'."
+        )
+    return [str(o) for o in OmegaConf.to_container(loaded)]  # type: ignore[union-attr]

@@ -1,0 +1,95 @@
+"""Every key there is: the installed TRL's under `training`, our own groups' under their names."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+from typing import Any
+
+from grpo_cli.config.field import Field
+from grpo_cli.config.groups.registry import REWARD_ENTRY, SECTIONS
+from grpo_cli.config.trl_fields import read_fields
+from grpo_cli.config.types import parse
+
+# Training keys that take `auto` beside TRL's own values; the worker decides and records what each became.
+TRAINING_AUTO: dict[str, str] = {
+    "bf16": "true on a GPU that computes in bfloat16 (Ampere or newer), otherwise false; false where "
+    "fp16 is true",
+    "fp16": "true on a GPU that has no bfloat16, otherwise false",
+    "use_cpu": "true where no GPU is visible or launch runs on the CPU, otherwise false",
+    "use_vllm": "true where vllm is installed and a GPU is visible, otherwise false",
+}
+
+__all__ = ["TRAINING_AUTO", "Field", "defaults", "fields_of", "reward_entry", "sections"]
+
+
+def fields_of(section: str, declared: type) -> dict[str, Field]:
+    """Read the keys a group's dataclass declares.
+
+    Args:
+        section: name of the group ("" for the root).
+        declared: the dataclass, its fields built with `option`.
+
+    Returns:
+        Field by name, in the order of declaration.
+    """
+    found = {}
+    for field in dataclasses.fields(declared):
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        found[field.name] = Field(
+            section,
+            field.name,
+            parse(str(field.type)),
+            default,
+            field.metadata["help"],
+            field.metadata["choices"],
+        )
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def sections() -> dict[str, dict[str, Field]]:
+    """Give every section's keys.
+
+    Returns:
+        Section ("" for the root) → name → Field; `reward` is not among them, see `reward_entry`.
+    """
+    table = {name: fields_of(name, declared) for name, declared in SECTIONS.items()}
+    table["training"] = {
+        name: dataclasses.replace(field, auto=TRAINING_AUTO.get(name))
+        for name, field in read_fields().items()
+    }
+    return table
+
+
+@functools.lru_cache(maxsize=1)
+def reward_entry() -> dict[str, Field]:
+    """Give the keys that every `reward.<name>` has beside its target's own arguments."""
+    return fields_of("reward.<name>", REWARD_ENTRY)
+
+
+def defaults(with_training: bool = False) -> dict[str, Any]:
+    """Build the bottom layer of every composition: each section with each key at its default.
+
+    Args:
+        with_training: whether `training` holds TRL's fields too. Tab completion wants them; otherwise the
+        section
+            starts empty, so that `--cfg job` shows what this run sets and not TRL's 191 defaults.
+
+    Returns:
+        Nested plain containers.
+    """
+    tree: dict[str, Any] = {}
+    for section, declared in SECTIONS.items():
+        values = {name: copy.deepcopy(field.default) for name, field in fields_of(section, declared).items()}
+        if section:
+            tree[section] = values
+        else:
+            tree.update(values)
+        if section == "dataset":  # the order in which a person reads a run
+            tree["reward"] = {}
+            tree["training"] = {n: f.default for n, f in read_fields().items()} if with_training else {}
+    return tree

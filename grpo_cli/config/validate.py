@@ -1,0 +1,206 @@
+"""Checking a composed config: all that is wrong with it, at once, before anything heavy starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from grpo_cli.config import reward_check, targets
+from grpo_cli.config.field import Field
+from grpo_cli.config.removed import SET_ELSEWHERE, instead
+from grpo_cli.config.schema import sections
+from grpo_cli.config.suggest import nearest, nearest_key, or_list
+from grpo_cli.config.values import problem
+from grpo_cli.errors import ConfigError
+
+_SECRET = re.compile(r"(?:^|_)(token|key|secret|password)$", re.IGNORECASE)
+
+
+def check(cfg: DictConfig) -> None:
+    """Check a composed config against the schema.
+
+    Args:
+        cfg: the whole config, as Hydra composed it (without the `hydra` node).
+
+    Raises:
+        ConfigError: with every problem found, one sentence each.
+    """
+    try:
+        plain = OmegaConf.to_container(cfg, resolve=True)
+    except OmegaConfBaseException as e:
+        raise ConfigError(unresolved(e, _failing_key(cfg))) from None
+    assert isinstance(plain, dict)
+    raw = OmegaConf.to_container(cfg.get("training") or {}, resolve=False)
+    assert isinstance(raw, dict)
+    found = find_problems({str(k): v for k, v in plain.items()}) + _written_secrets(raw)
+    if found:
+        raise ConfigError(*found)
+
+
+def _failing_key(node: DictConfig | ListConfig, prefix: str = "") -> str | None:
+    """Find the first key whose value does not resolve (OmegaConf's error does not always say)."""
+    keys: Iterable[Any] = node if isinstance(node, DictConfig) else range(len(node))
+    for key in keys:
+        full = f"{prefix}{key}"
+        try:
+            value = None if OmegaConf.is_missing(node, key) else node[key]
+        except OmegaConfBaseException:
+            return full
+        if isinstance(value, DictConfig | ListConfig) and (found := _failing_key(value, f"{full}.")):
+            return found
+    return None
+
+
+def unresolved(error: OmegaConfBaseException, key: str | None = None) -> str:
+    """Put an interpolation that does not resolve into one sentence.
+
+    Args:
+        error: what OmegaConf raised.
+        key: the key it stands at, where the error itself does not know.
+    """
+    key = key or getattr(error, "full_key", None) or "the config"
+    what = str(error).split("\n")[0].rstrip(".")
+    missing = re.search(r"Environment variable '(\w+)' not found", what)
+    if missing:
+        return f"{key} needs the environment variable {missing[1]}, which is not set; export {missing[1]}=…"
+    missing = re.search(r"Interpolation key '([^']+)' not found", what)
+    if missing:
+        section, _, name = missing[1].rpartition(".")
+        meant = nearest_key(section, name)
+        hint = f"; did you mean ${{{meant}}}?" if meant else "."
+        return f"{key} refers to ${{{missing[1]}}}, which does not exist{hint}"
+    return f"{key}: {what}."
+
+
+def find_problems(plain: dict[str, Any]) -> list[str]:
+    """List what is wrong with a config.
+
+    Args:
+        plain: the resolved config as nested plain containers.
+
+    Returns:
+        One sentence per problem, in the order of the config.
+    """
+    table = sections()
+    found: list[str] = []
+    for name, value in plain.items():
+        if name == "reward":
+            found += reward_check.check(value)
+        elif name in table and name:
+            found += _check_section(name, value, table[name])
+        elif name in table[""]:
+            wrong = problem(table[""][name], value)
+            found += [wrong] if wrong else []
+        else:
+            found.append(unknown("", name))
+    if isinstance(plain.get("training"), dict):
+        found += _check_together(plain["training"])
+    if isinstance(plain.get("dataset"), dict):
+        found += _check_dataset(plain["dataset"], table["dataset"])
+    return found
+
+
+def unknown(section: str, name: str) -> str:
+    """Say that there is no such key, and what to write instead.
+
+    Args:
+        section: where it was written; "" for the root.
+        name: the unknown key.
+    """
+    key = f"{section}.{name}" if section else name
+    became = instead(name)
+    if became:
+        return f"{key}: {became}."
+    if not section:
+        near = nearest(name, [s for s in sections() if s] + ["reward"], cutoff=0.7)
+        if near and near not in sections()[""]:
+            return f"{key}: no such key or section; did you mean {near}?"
+    meant = nearest_key(section, name)
+    if meant:
+        return f"{key}: no such key; did you mean {meant}?"
+    return f"{key}: no such key; grpo-train --fields '{section or '*'}.*' lists those there are."
+
+
+def _check_section(section: str, value: Any, fields: dict[str, Field]) -> list[str]:
+    """Check a section's keys and values."""
+    if not isinstance(value, dict):
+        return [f"{section} must be a section with keys, not {value!r}; keys: {or_list(fields)}."]
+    found = []
+    for name, given in value.items():
+        if section == "training" and name in SET_ELSEWHERE and given != fields[name].default:
+            why, now = SET_ELSEWHERE[name]
+            found.append(f"training.{name} is not set here ({why}); {now}.")
+            continue
+        wrong = problem(fields[name], given) if name in fields else unknown(section, str(name))
+        if wrong:
+            found.append(wrong)
+    return found
+
+
+def _check_together(training: dict[str, Any]) -> list[str]:
+    """Settings that contradict each other; TRL would refuse them after the model is loaded."""
+    found = []
+    if training.get("bf16") is True and training.get("fp16") is True:
+        found.append("training.bf16 and training.fp16 are both true; set one of them.")
+    if training.get("generation_batch_size") is not None and training.get("steps_per_generation") is not None:
+        found.append(
+            "training.generation_batch_size and training.steps_per_generation say the same thing twice; "
+            "set one of them."
+        )
+    if training.get("auto_find_batch_size") is True:
+        found.append(
+            "training.auto_find_batch_size does not work with GRPO (a halved batch would split groups); "
+            "lower training.per_device_train_batch_size instead."
+        )
+    if training.get("dataloader_prefetch_factor") is not None and not training.get("dataloader_num_workers"):
+        found.append(
+            "training.dataloader_prefetch_factor needs training.dataloader_num_workers of at least 1."
+        )
+    if training.get("log_completions_hub_repo") and not training.get("log_completions"):
+        found.append("training.log_completions_hub_repo needs training.log_completions=true.")
+    return found
+
+
+def _check_dataset(dataset: dict[str, Any], fields: dict[str, Field]) -> list[str]:
+    """The parts of `dataset` that are open: a generator's arguments, and the entries of a mixture."""
+    found = []
+    if isinstance(dataset.get("generator"), str):
+        arguments = dataset.get("generator_kwargs") or {}
+        sentences = targets.problems("dataset.generator", dataset["generator"], arguments, frozenset())
+        found += [
+            s.replace("dataset.", "dataset.generator_kwargs.", 1) if "takes no argument" in s else s
+            for s in sentences
+        ]
+    mixture = dataset.get("mixture")
+    for name, entry in (mixture or {}).items() if isinstance(mixture, dict) else ():
+        where = f"dataset.mixture.{name}"
+        if not isinstance(entry, dict):
+            found.append(f"{where} must be a mapping with the keys of dataset, not {entry!r}.")
+            continue
+        for key, value in entry.items():
+            if key in fields:
+                wrong = problem(fields[key], value, f"{where}.{key}")
+                found += [wrong] if wrong else []
+            elif key != "weight":
+                near = nearest(str(key), [*fields, "weight"])
+                found.append(
+                    f"{where}.{key}: no such key; "
+                    + (f"did you mean {near}?" if near else "it takes those of dataset.")
+                )
+    return found
+
+
+def _written_secrets(training: dict[Any, Any]) -> list[str]:
+    """Secrets written out, which would end up in the run folder and in whatever it is shared with."""
+    found = []
+    for name, value in training.items():
+        if _SECRET.search(str(name)) and isinstance(value, str) and value and "${" not in value:
+            found.append(
+                f"training.{name} holds the secret itself, which would be written into the run folder; "
+                f"write training.{name}='${{oc.env:HF_TOKEN}}'."
+            )
+    return found

@@ -1,0 +1,224 @@
+"""Wrong configurations and the exact sentence each gets: exit code 2, no traceback, nothing left on disk."""
+
+# ruff: noqa: E501  (a table of whole sentences)
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+WRONG = [
+    (
+        ["training.lerning_rate=1e-5"],
+        "training.lerning_rate: no such key; did you mean training.learning_rate?",
+    ),
+    (
+        ["training.max_new_tokens=64"],
+        "training.max_new_tokens: no such key; did you mean training.max_completion_length?",
+    ),
+    (["training.lora_r=8"], "training.lora_r: here that is peft.r."),
+    (["learning_rate=1e-5"], "learning_rate: no such key; did you mean training.learning_rate?"),
+    (["training.dtype=bfloat16"], "training.dtype: no such key; did you mean model.dtype?"),
+    (["model.nam=x"], "model.nam: no such key; did you mean model.name?"),
+    (["seeed=1"], "seeed: no such key; did you mean seed?"),
+    (["modle=hub"], "modle: no such key or section; did you mean model?"),
+    (
+        ["+training.qqqq=1"],
+        "training.qqqq: no such key; grpo-train --fields 'training.*' lists those there are.",
+    ),
+    (
+        ["training.max_prompt_length=512"],
+        "training.max_prompt_length: TRL 0.28 removed it and no longer truncates prompts; "
+        "write dataset.max_prompt_tokens, which drops prompts that are longer.",
+    ),
+    (
+        ["training.warmup_ratio=0.1"],
+        "training.warmup_ratio: transformers 5 removed it; "
+        "write training.warmup_steps: a value below 1 is a share of all steps.",
+    ),
+    (["model.torch_dtype=bfloat16"], "model.torch_dtype: transformers 5 renamed it; write model.dtype."),
+    (
+        ["training.output_dir=here"],
+        "training.output_dir is not set here (checkpoints go into the run folder); "
+        "write paths.output_dir=<folder> or name=<name>.",
+    ),
+    (["training.learning_rate=abc"], "training.learning_rate must be a number, not the text 'abc'."),
+    (
+        ["training.learning_rate='1e-6'"],
+        "training.learning_rate must be a number, not the text '1e-6': the quotes make it text; "
+        "write training.learning_rate=1e-6 without them.",
+    ),
+    (["training.max_steps=1.5"], "training.max_steps must be a whole number, not 1.5."),
+    (
+        ["training.max_steps=1e2"],
+        "training.max_steps must be a whole number, not 100.0: write training.max_steps=100.",
+    ),
+    (
+        ["training.num_generations=1"],
+        "training.num_generations must be at least 2, not 1 "
+        "(GRPO compares the completions of one prompt with each other).",
+    ),
+    (["training.learning_rate=-1"], "training.learning_rate must be at least 0, not -1."),
+    (
+        ["training.temperature=0"],
+        "training.temperature must be greater than 0, not 0 "
+        "(sampling at 0 would make all completions of a prompt the same).",
+    ),
+    (["training.top_p=1.5"], "training.top_p must be greater than 0 and at most 1, not 1.5."),
+    (
+        ["training.loss_type=dapoo"],
+        "training.loss_type cannot be dapoo; did you mean dapo? "
+        "Choices: grpo, dr_grpo, dapo, bnpo, cispo, sapo, luspo, vespo.",
+    ),
+    (
+        ["training.save_strategy=step"],
+        "training.save_strategy cannot be step; did you mean steps? Choices: no, steps, epoch, best.",
+    ),
+    (
+        ["training.bf16=yes"],
+        "training.bf16 must be true or false or null or auto, not the text 'yes': write training.bf16=true.",
+    ),
+    (
+        ["training.fp16=true", "training.bf16=true"],
+        "training.bf16 and training.fp16 are both true; set one of them.",
+    ),
+    (
+        ["model.dtype=bf16"],
+        "model.dtype cannot be bf16; did you mean bfloat16? Choices: auto, float32, bfloat16, float16.",
+    ),
+    (
+        ["model.revision=123"],
+        "model.revision must be text or null, not 123: quote it, model.revision=\"'123'\".",
+    ),
+    (
+        ["peft.modules_to_save=lm_head"],
+        "peft.modules_to_save must be a list of texts or null, not the text 'lm_head': write 'peft.modules_to_save=[lm_head]'.",
+    ),
+    (
+        ["model=hab"],
+        "model=hab: no such choice; did you mean hub? Choices: embedded, hub. "
+        "A hub id has a slash (Qwen/Qwen3-0.6B), and a folder must exist.",
+    ),
+    (["peft=lara"], "peft=lara: no such choice; did you mean lora? Choices: lora, none, qlora."),
+    (
+        ["model=hub"],
+        "model.name must be set: A hub id, a local folder, or 'embedded' (the model inside the package). Write model.name=<value>.",
+    ),
+    (
+        ["seed=1,2"],
+        "seed=1,2 gives several values: add -m to run each, write 'seed=[1,2]' for a list, "
+        "or \"seed='1,2'\" if it is one text with a comma.",
+    ),
+    (
+        ["training.learning_rate"],
+        "'training.learning_rate' is not key=value; write key=value, and put quotes round a value with "
+        "spaces: "
+        "'name=\"two words\"'.",
+    ),
+    (
+        ["reward=[exact_match"],
+        "reward=[exact_match: a bracket is not closed; quote the whole override for the shell, "
+        "without spaces outside it: 'reward=[exact_match,format]'.",
+    ),
+    (["name=${nam}"], "hydra.run.dir refers to ${nam}, which does not exist; did you mean ${name}?"),
+    (
+        ["model.tokenizer=${oc.env:GRPO_TRAIN_NOT_SET}"],
+        "model.tokenizer needs the environment variable GRPO_TRAIN_NOT_SET, which is not set; export "
+        "GRPO_TRAIN_NOT_SET=…",
+    ),
+    (["training.seed=${sed}"], "training.seed refers to ${sed}, which does not exist; did you mean ${seed}?"),
+    (["--bogus"], "There is no option --bogus; see grpo-train --help."),
+    (["--config-dir", "nowhere"], "The folder nowhere given with --config-dir does not exist."),
+    (
+        ["resume=nowhere"],
+        "resume=nowhere: there is no such folder; give a run folder, a checkpoint, auto or never.",
+    ),
+    (
+        ["training.hub_token=hf_abc"],
+        "training.hub_token holds the secret itself, which would be written into the run folder; "
+        "write training.hub_token='${oc.env:HF_TOKEN}'.",
+    ),
+    (
+        ["reward=[]"],
+        "No reward is chosen, so there is nothing to train for; write reward=[<name>,…] (grpo-train "
+        "--help lists them).",
+    ),
+    (
+        ["reward.polite.weight=0.5"],
+        "reward.polite has no target (it sets weight): add polite to the selection, reward=[…,polite], "
+        "give your own, reward.polite.target=my_rewards.py:function, or leave it out, ~reward.polite.",
+    ),
+    (
+        ["reward.exact_match.wieght=2"],
+        "reward.exact_match.wieght: no such key; did you mean reward.exact_match.weight?",
+    ),
+    (
+        ["reward.mine.target=mine.py:polite"],
+        "reward.mine.target: there is no file mine.py; looked from {cwd}.",
+    ),
+    (
+        ["reward.mine.target=polite"],
+        "reward.mine.target must look like my_rewards.py:function or package.module:function, not 'polite'.",
+    ),
+    (
+        ["model=embedded,a/b"],
+        "model=embedded,a/b mixes choices of the group (embedded) with hub ids or paths, which one sweep cannot vary together; run the two kinds one after the other.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("argv", "sentence"), WRONG, ids=[" ".join(argv) for argv, _ in WRONG])
+def test_sentence(command: Callable, workdir: Path, argv: list[str], sentence: str) -> None:
+    got = command(*argv)
+    assert got.err == f"grpo-train: {sentence.replace('{cwd}', str(workdir))}\n"
+    assert got.code == 2
+    assert list(workdir.iterdir()) == []
+
+
+def test_all_problems_come_at_once(command: Callable) -> None:
+    got = command("training.num_generations=1", "model.nam=x", "evaluation.batch_size=0")
+    assert got.code == 2
+    lines = got.err.splitlines()
+    assert len(lines) == 3
+    for part in (
+        "evaluation.batch_size must be",
+        "model.nam: no such key",
+        "training.num_generations must be",
+    ):
+        assert any(part in line for line in lines)
+
+
+def test_broken_yaml_names_file_and_line(command: Callable, workdir: Path) -> None:
+    (workdir / "conf" / "experiment").mkdir(parents=True)
+    file = workdir / "conf" / "experiment" / "mine.yaml"
+    file.write_text("# @package _global_\ntraining:\n  beta: 0.1\n max_steps: 3\n")
+    got = command("experiment=mine")
+    assert got.code == 2
+    assert f"{file}:4 is not valid YAML" in got.err
+    assert "Traceback" not in got.err and len(got.err.splitlines()) == 1
+
+
+def test_misspelled_section_in_a_file(command: Callable, workdir: Path) -> None:
+    (workdir / "conf" / "experiment").mkdir(parents=True)
+    (workdir / "conf" / "experiment" / "mine.yaml").write_text("# @package _global_\ntraning:\n  beta: 0.1\n")
+    got = command("experiment=mine")
+    assert got.err == "grpo-train: traning: no such key or section; did you mean training?\n"
+
+
+def test_own_reward_file_is_read_but_not_run(command: Callable, workdir: Path) -> None:
+    (workdir / "mine.py").write_text(
+        "raise SystemExit('this file must not be run')\n"
+        "def polite(completions, strength=1.0, **columns):\n    return [1.0] * len(completions)\n"
+        "def brief(completion, limit=10):\n    return 1.0\n"
+    )
+    got = command("reward.mine.target=mine.py:polit")
+    assert got.err == (
+        "grpo-train: reward.mine.target: mine.py has no function polit; did you mean polite? "
+        "It defines polite, brief.\n"
+    )
+    got = command("reward.mine.target=mine.py:brief", "reward.mine.limt=3")
+    assert got.err == (
+        "grpo-train: reward.mine.limt: mine.py:brief takes no argument limt; did you mean limit? It "
+        "takes limit.\n"
+    )
