@@ -64,9 +64,7 @@ def _groups() -> str:
     for group in places.groups():
         names = places.choices(group)
         if names:
-            text = textwrap.fill(", ".join(names), width - 16, break_on_hyphens=False).replace(
-                "\n", "\n" + " " * 15
-            )
+            text = textwrap.fill(", ".join(names), width - 16, break_on_hyphens=False).replace("\n", "\n" + " " * 15)
             lines.append(f"  {group:<13}{text}\n")
     return "".join(lines)
 
@@ -151,7 +149,5 @@ def _print_table(rows: list) -> None:
     table.add_column("meaning", ratio=1)
     for key, kind, default, text, notes, choices in rows:
         more = [*notes, *([f"Choices: {_joined(choices)}"] if choices else [])]
-        table.add_row(
-            f"[cyan]{escape(key)}[/]", escape(kind), escape(default), escape("\n".join([text, *more]))
-        )
+        table.add_row(f"[cyan]{escape(key)}[/]", escape(kind), escape(default), escape("\n".join([text, *more])))
     Console().print(table)

@@ -27,8 +27,7 @@ from grpo_cli.errors import ConfigError
 
 _OPEN_GROUPS = {
     "model": " A hub id has a slash (Qwen/Qwen3-0.6B), and a folder must exist.",
-    "dataset": " A hub id has a slash (openai/gsm8k), and a file must exist or end in .jsonl, .json, "
-    ".csv or .parquet.",
+    "dataset": " A hub id has a slash (openai/gsm8k), and a file must exist or end in .jsonl, .json, .csv or .parquet.",
 }
 
 
@@ -156,9 +155,7 @@ def _composition(message: str, extra: Sequence[Path]) -> str:
     if sweep:
         key, _, value = sweep[1].partition("=")
         if key in places.groups(extra):
-            return (
-                f"{sweep[1]} gives several values: add -m to run each, or write '{key}=[{value}]' for a list."
-            )
+            return f"{sweep[1]} gives several values: add -m to run each, or write '{key}=[{value}]' for a list."
         return (
             f"{sweep[1]} gives several values: add -m to run each, write '{key}=[{value}]' for a list, "
             f"or \"{key}='{value}'\" if it is one text with a comma."
@@ -166,9 +163,7 @@ def _composition(message: str, extra: Sequence[Path]) -> str:
     append = re.search(r"An item is already at '([^']+)'", message)
     if append:
         return f"+{append[1]}: the key is there already; write {append[1]}=… without the +."
-    group = re.search(
-        r"looks like a config group override, but config group '([^']+)' does not exist", message
-    )
+    group = re.search(r"looks like a config group override, but config group '([^']+)' does not exist", message)
     if group:
         near = nearest(group[1], places.groups(extra))
         hint = f"did you mean {near}? " if near else ""

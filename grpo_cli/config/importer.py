@@ -154,9 +154,7 @@ def _import_module(where: str) -> ModuleType:
         return importlib.import_module(where)
     except ModuleNotFoundError as error:
         if error.name and (where == error.name or where.startswith(error.name + ".")):
-            raise ConfigError(
-                f"there is no module '{where}' ('{error.name}' was not found): {_paths()}"
-            ) from error
+            raise ConfigError(f"there is no module '{where}' ('{error.name}' was not found): {_paths()}") from error
         raise ConfigError(f"'{where}' cannot be imported: {_account(error)}") from error
     except Exception as error:
         raise ConfigError(f"'{where}' cannot be imported: {_account(error)}") from error
@@ -198,9 +196,7 @@ def _source_of(module: str) -> Path | None:
             if "." not in found and importlib.util.find_spec(found) is not None:
                 return None
             raise ConfigError(f"there is no module '{module}' ('{found}' was not found): {_paths()}")
-        locations = (
-            list(spec.submodule_search_locations) if spec.submodule_search_locations is not None else None
-        )
+        locations = list(spec.submodule_search_locations) if spec.submodule_search_locations is not None else None
     return Path(spec.origin) if spec is not None and spec.origin else None
 
 

@@ -92,8 +92,7 @@ TRL_CLI: dict[str, str] = {
     "bnb_4bit_quant_type": "peft.quant_type",
     "use_bnb_nested_quant": "peft.double_quant",
     "dataset_name": "dataset=<hub id, folder or file>",
-    "reward_funcs": "reward=[<name>,…], and for your own function "
-    "reward.<name>.target=my_rewards.py:<function>",
+    "reward_funcs": "reward=[<name>,…], and for your own function reward.<name>.target=my_rewards.py:<function>",
     "reward_model_name_or_path": "a reward that runs a reward model (grpo-train --help lists the rewards)",
     "system_prompt": "dataset.system_prompt",
 }

@@ -21,8 +21,7 @@ def check(rewards: Any) -> list[str]:
     """
     if not isinstance(rewards, dict):
         return [
-            f"reward must map names to entries, not {rewards!r}; write reward=[exact_match] or "
-            f"reward.<name>.target=…"
+            f"reward must map names to entries, not {rewards!r}; write reward=[exact_match] or reward.<name>.target=…"
         ]
     if not rewards:
         return [

@@ -68,9 +68,7 @@ def _is_free(group: str, value: str, extra: Sequence[Path]) -> bool:
         return False
     if "/" in value:
         folder = value.split("/")[0]
-        return value.startswith((".", "/", "~")) or not any(
-            (p / group / folder).is_dir() for p in search_path(extra)
-        )
+        return value.startswith((".", "/", "~")) or not any((p / group / folder).is_dir() for p in search_path(extra))
     return value.lower().endswith(_DATA_FILES) or Path(value).exists()
 
 
@@ -95,9 +93,7 @@ def _open_value(group: str, value: str, extra: Sequence[Path]) -> list[str]:
 
 def _quoted(value: str) -> str:
     """Quote a path as Hydra's override grammar wants it."""
-    return (
-        value if _UNQUOTED.fullmatch(value) else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    )
+    return value if _UNQUOTED.fullmatch(value) else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _key(override: str) -> str:
@@ -107,16 +103,12 @@ def _key(override: str) -> str:
 
 def _with_recorded(argv: Sequence[str]) -> list[str]:
     """Put the overrides recorded in the run folder that `resume=` names before those given now."""
-    folder = next(
-        (a.partition("=")[2].strip("'\"") for a in reversed(argv) if a.startswith("resume=")), "auto"
-    )
+    folder = next((a.partition("=")[2].strip("'\"") for a in reversed(argv) if a.startswith("resume=")), "auto")
     if folder in ("auto", "never", "") or "," in folder:
         return list(argv)
     path = Path(folder).expanduser()
     if not path.is_dir():
-        raise ConfigError(
-            f"resume={folder}: there is no such folder; give a run folder, a checkpoint, auto or never."
-        )
+        raise ConfigError(f"resume={folder}: there is no such folder; give a run folder, a checkpoint, auto or never.")
     file = path / "overrides.yaml"
     if not file.exists():
         if list(path.glob("*.safetensors")) or (path / "trainer_state.json").exists():
@@ -140,7 +132,5 @@ def _read_list(file: Path) -> list[str]:
 
     loaded = OmegaConf.load(file)
     if not isinstance(loaded, ListConfig):
-        raise ConfigError(
-            f"{file} should hold a list of overrides, one a line, each like '- training.beta=0.04'."
-        )
+        raise ConfigError(f"{file} should hold a list of overrides, one a line, each like '- training.beta=0.04'.")
     return [str(o) for o in OmegaConf.to_container(loaded)]  # type: ignore[union-attr]

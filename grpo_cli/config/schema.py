@@ -14,8 +14,7 @@ from grpo_cli.config.types import parse
 
 # Training keys that take `auto` beside TRL's own values; the worker decides and records what each became.
 TRAINING_AUTO: dict[str, str] = {
-    "bf16": "true on a GPU that computes in bfloat16 (Ampere or newer), otherwise false; false where "
-    "fp16 is true",
+    "bf16": "true on a GPU that computes in bfloat16 (Ampere or newer), otherwise false; false where fp16 is true",
     "fp16": "true on a GPU that has no bfloat16, otherwise false",
     "use_cpu": "true where no GPU is visible or launch runs on the CPU, otherwise false",
     "use_vllm": "true where vllm is installed and a GPU is visible, otherwise false",
@@ -59,8 +58,7 @@ def sections() -> dict[str, dict[str, Field]]:
     """
     table = {name: fields_of(name, declared) for name, declared in SECTIONS.items()}
     table["training"] = {
-        name: dataclasses.replace(field, auto=TRAINING_AUTO.get(name))
-        for name, field in read_fields().items()
+        name: dataclasses.replace(field, auto=TRAINING_AUTO.get(name)) for name, field in read_fields().items()
     }
     return table
 

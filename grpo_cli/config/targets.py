@@ -90,9 +90,7 @@ def problems(key: str, target: str, arguments: Iterable[str], passed: frozenset[
     if file is None:
         return []
     if not file.is_file():
-        near = (
-            nearest(file.name, [p.name for p in file.parent.glob("*.py")]) if file.parent.is_dir() else None
-        )
+        near = nearest(file.name, [p.name for p in file.parent.glob("*.py")]) if file.parent.is_dir() else None
         hint = f"did you mean {file.with_name(near)}?" if near else f"looked from {Path.cwd()}."
         return [f"{key}: there is no file {module}; {hint}"]
     try:
@@ -102,9 +100,7 @@ def problems(key: str, target: str, arguments: Iterable[str], passed: frozenset[
         return [f"{key}: {where} is not valid Python ({e.msg if isinstance(e, SyntaxError) else e})."]
     defined = _definitions(tree)
     if name not in defined:
-        callables = [
-            n for n, node in defined.items() if isinstance(node, _Callable) and not n.startswith("_")
-        ]
+        callables = [n for n, node in defined.items() if isinstance(node, _Callable) and not n.startswith("_")]
         near = nearest(name, callables)
         hint = f"did you mean {near}? " if near else ""
         there = f"It defines {or_list(callables)}." if callables else "It defines no function."
@@ -128,9 +124,7 @@ def _bad_arguments(
     for argument in arguments:
         where = f"{key.rpartition('.')[0]}.{argument}"
         if argument in passed:
-            found.append(
-                f"{where}: {argument} is passed by the trainer; give the argument of {target} another name."
-            )
+            found.append(f"{where}: {argument} is passed by the trainer; give the argument of {target} another name.")
         elif argument not in names and not takes_any:
             near = nearest(argument, takes)
             hint = f"did you mean {near}? " if near else ""

@@ -58,9 +58,7 @@ def package_dir(name: str) -> Path:
     """
     spec = find_spec(name)  # a top-level name: finding it executes nothing
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigError(
-            f"The package {name} is not installed here; install grpo-train with its dependencies."
-        )
+        raise ConfigError(f"The package {name} is not installed here; install grpo-train with its dependencies.")
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -90,9 +88,7 @@ def _enums() -> dict[str, tuple[str, ...]]:
         for name in names:
             body = _class_body(package, file, name).body
             found[name] = tuple(
-                str(s.value.value)
-                for s in body
-                if isinstance(s, ast.Assign) and isinstance(s.value, ast.Constant)
+                str(s.value.value) for s in body if isinstance(s, ast.Assign) and isinstance(s.value, ast.Constant)
             )
     return found
 
@@ -139,9 +135,7 @@ def _read(node: ast.ClassDef, enums: dict[str, tuple[str, ...]]) -> Iterator[Fie
     for statement in node.body:
         for assign in (a for a in ast.walk(statement) if isinstance(a, ast.Assign)):
             # `default_optim = …`, perhaps again inside an `if`: the last one is today's torch.
-            names.update(
-                {t.id: _value(assign.value, names) for t in assign.targets if isinstance(t, ast.Name)}
-            )
+            names.update({t.id: _value(assign.value, names) for t in assign.targets if isinstance(t, ast.Name)})
         if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
             continue
         if "ClassVar" in ast.unparse(statement.annotation):

@@ -157,9 +157,7 @@ def _check_together(training: dict[str, Any]) -> list[str]:
             "lower training.per_device_train_batch_size instead."
         )
     if training.get("dataloader_prefetch_factor") is not None and not training.get("dataloader_num_workers"):
-        found.append(
-            "training.dataloader_prefetch_factor needs training.dataloader_num_workers of at least 1."
-        )
+        found.append("training.dataloader_prefetch_factor needs training.dataloader_num_workers of at least 1.")
     if training.get("log_completions_hub_repo") and not training.get("log_completions"):
         found.append("training.log_completions_hub_repo needs training.log_completions=true.")
     return found
@@ -172,8 +170,7 @@ def _check_dataset(dataset: dict[str, Any], fields: dict[str, Field]) -> list[st
         arguments = dataset.get("generator_kwargs") or {}
         sentences = targets.problems("dataset.generator", dataset["generator"], arguments, frozenset())
         found += [
-            s.replace("dataset.", "dataset.generator_kwargs.", 1) if "takes no argument" in s else s
-            for s in sentences
+            s.replace("dataset.", "dataset.generator_kwargs.", 1) if "takes no argument" in s else s for s in sentences
         ]
     mixture = dataset.get("mixture")
     for name, entry in (mixture or {}).items() if isinstance(mixture, dict) else ():

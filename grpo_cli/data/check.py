@@ -47,8 +47,7 @@ def sources_of(cfg: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     for key in ("path", "generator", "test_path", "name", "revision", "data_files"):
         if whole[key]:
             raise ConfigError(
-                f"dataset.{key} and dataset.mixture exclude each other: write {key} into an entry of the "
-                f"mixture"
+                f"dataset.{key} and dataset.mixture exclude each other: write {key} into an entry of the mixture"
             )
     inherited = {k: v for k, v in whole.items() if k not in _OWN}
     inherited |= {"limit": None, "test_limit": None}  # those of the whole count the whole
@@ -60,9 +59,7 @@ def sources_of(cfg: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
             raise ConfigError(f"{key} must hold the keys of a data set, such as {key}.path=rows.jsonl")
         allowed = [k for k in DEFAULTS if k not in _OF_THE_WHOLE] + ["weight"]
         for unknown in (k for k in own if k not in allowed):
-            raise ConfigError(
-                f"{key}.{unknown} is no key of a mixture's entry{nearest(str(unknown), allowed)}"
-            )
+            raise ConfigError(f"{key}.{unknown} is no key of a mixture's entry{nearest(str(unknown), allowed)}")
         entry = {**DEFAULTS, **inherited, "weight": 1.0, **own}
         weight = entry["weight"]
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
@@ -77,8 +74,7 @@ def _one_source(cfg: Mapping[str, Any], key: str) -> None:
         raise ConfigError(f"{key}.path and {key}.generator exclude each other: set one of them to null")
     if not cfg["path"] and not cfg["generator"]:
         raise ConfigError(
-            f"{key} names no data: set {key}.path to a hub id, file or folder, or {key}.generator to a "
-            f"function"
+            f"{key} names no data: set {key}.path to a hub id, file or folder, or {key}.generator to a function"
         )
 
 
@@ -124,9 +120,7 @@ def _values(cfg: Mapping[str, Any], key: str) -> list[str]:
             problems.append(f"{key}.{name}={value!r} must be a whole number above 0, or null for none")
     low, high = cfg["min_prompt_tokens"], cfg["max_prompt_tokens"]
     if not problems and low and high and low > high:
-        problems.append(
-            f"{key}.min_prompt_tokens={low} is above {key}.max_prompt_tokens={high}: no prompt can be left"
-        )
+        problems.append(f"{key}.min_prompt_tokens={low} is above {key}.max_prompt_tokens={high}: no prompt can be left")
     if cfg["test_split"] and cfg["test_split"] == cfg["train_split"] and not cfg["test_path"]:
         problems.append(
             f"{key}.train_split and {key}.test_split are both '{cfg['train_split']}': "

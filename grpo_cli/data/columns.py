@@ -67,9 +67,7 @@ def plan_columns(
                 f"'{theirs}'{_meant(theirs, columns)} (columns: {have})"
             )
         if ours in RESERVED or ours in IMAGES:
-            problems.append(
-                f"{key}.columns.{ours}: the trainer keeps the name '{ours}' for itself; choose another"
-            )
+            problems.append(f"{key}.columns.{ours}: the trainer keeps the name '{ours}' for itself; choose another")
         if ours in columns and ours != theirs and ours not in mapping.values():
             problems.append(
                 f"{key}.columns.{ours}={theirs} would give two columns '{ours}', for {where} has one of "
@@ -95,8 +93,7 @@ def plan_columns(
                     f"{where} has a column '{column}', a name the trainer keeps: rename it in {key}.columns"
                 )
             notes.append(
-                f"column '{column}' of {where} is called '{ours}' here: the trainer keeps '{column}' for "
-                f"itself"
+                f"column '{column}' of {where} is called '{ours}' here: the trainer keeps '{column}' for itself"
             )
         if column in IMAGES:
             problems.append(

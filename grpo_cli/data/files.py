@@ -62,11 +62,7 @@ def locate(cfg: Mapping[str, Any], key: str = "dataset", path_key: str = "path")
     """
     given = cfg[path_key]
     where = f"{key}.{path_key}"
-    paths = (
-        [str(p) for p in given]
-        if isinstance(given, Sequence) and not isinstance(given, str)
-        else [str(given)]
-    )
+    paths = [str(p) for p in given] if isinstance(given, Sequence) and not isinstance(given, str) else [str(given)]
     if not paths or not all(paths):
         raise ConfigError(f"{where} is empty: write a hub id, a file or a folder")
     if len(paths) == 1:
@@ -94,9 +90,7 @@ def _expand(text: str, where: str) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        raise ConfigError(
-            f"{where}: '{text}' is a folder; give it alone, or the files in it as '{text}/*.jsonl'"
-        )
+        raise ConfigError(f"{where}: '{text}' is a folder; give it alone, or the files in it as '{text}/*.jsonl'")
     if _glob(text):
         anchor = Path(path.anchor) if path.is_absolute() else Path()
         found = sorted(p for p in anchor.glob(str(path.relative_to(path.anchor))) if p.is_file())
@@ -106,9 +100,7 @@ def _expand(text: str, where: str) -> list[Path]:
     beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
     hint = nearest(path.name, beside)
     hub = "" if text.startswith((".", "/", "~")) else ", and it is no hub id"
-    raise ConfigError(
-        f"{where}: there is no file or folder '{text}'{hub}{hint if hint.startswith('; did') else ''}"
-    )
+    raise ConfigError(f"{where}: there is no file or folder '{text}'{hub}{hint if hint.startswith('; did') else ''}")
 
 
 def _folder(path: Path, cfg: Mapping[str, Any], where: str) -> Source:

@@ -31,8 +31,6 @@ def fingerprint(rows: Dataset) -> str:
     for start in range(0, len(rows), 1000):
         batch = rows[start : start + 1000]
         for row in zip(*(batch[name] for name in columns), strict=True):
-            text = json.dumps(
-                dict(zip(columns, row, strict=True)), ensure_ascii=False, sort_keys=True, default=str
-            )
+            text = json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False, sort_keys=True, default=str)
             digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
     return digest.hexdigest()[:16]

@@ -131,8 +131,7 @@ def _load_source(
         notes += [note] if note else []
     elif account["test"]["conversational"] != account["conversational"]:
         raise ConfigError(
-            f"{where}: prompts are messages in one split and plain text in the other: set "
-            f"{key}.conversational"
+            f"{where}: prompts are messages in one split and plain text in the other: set {key}.conversational"
         )
     if key != "dataset":
         train = sample(train, cfg["limit"], seed)
@@ -199,15 +198,11 @@ def _apart(train: AnyDataset, test: Dataset, overlap: str, info: dict[str, Any])
     if not gone:
         return train
     if overlap == "error":
-        raise ConfigError(
-            f"{gone} of {len(train)} training rows have a prompt that is in the held-out set: {fix}"
-        )
+        raise ConfigError(f"{gone} of {len(train)} training rows have a prompt that is in the held-out set: {fix}")
     if not keep:
         raise ConfigError(
             "every training prompt is in the held-out set as well: name other rows to hold out, or test_size"
         )
     info["dropped_held_out_prompts"] = gone
-    info["notes"].append(
-        f"{gone} of {len(train)} training rows are left out: their prompts are in the held-out set"
-    )
+    info["notes"].append(f"{gone} of {len(train)} training rows are left out: their prompts are in the held-out set")
     return train.select(keep)

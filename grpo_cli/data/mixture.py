@@ -110,13 +110,10 @@ def align(parts: dict[str, Dataset]) -> tuple[dict[str, Dataset], list[str]]:
         elif not all(isinstance(f, Value) for f in features.values()):
             kinds = ", ".join(f"{f} in '{n}'" for n, f in features.items())
             raise ConfigError(
-                f"column '{column}' has different types in the mixture ({kinds}): rename it in one "
-                f"source's columns"
+                f"column '{column}' has different types in the mixture ({kinds}): rename it in one source's columns"
             )
         else:
-            notes.append(
-                f"column '{column}' is text in the whole mixture, for its types differ between sources"
-            )
+            notes.append(f"column '{column}' is text in the whole mixture, for its types differ between sources")
             for name in features:
                 parts[name] = parts[name].cast_column(column, Value("string"))
     return parts, notes
@@ -127,8 +124,7 @@ def _same_prompts(parts: dict[str, Dataset], features: dict[str, Any]) -> None:
     if texts:
         chats = [name for name in features if name not in texts]
         raise ConfigError(
-            f"prompts are plain text in '{texts[0]}' and messages in '{chats[0]}': set conversational "
-            f"alike for both"
+            f"prompts are plain text in '{texts[0]}' and messages in '{chats[0]}': set conversational alike for both"
         )
     # Messages with further keys (tool calls, names) in one part only: keep them as JSON in all.
     for name in features:

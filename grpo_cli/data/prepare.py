@@ -60,9 +60,7 @@ def prepare(
     if len(keep) < len(rows):
         info["dropped_without_answer"] = len(rows) - len(keep)
         if not keep:
-            raise ConfigError(
-                f"no row of {where} has an answer: see {key}.columns.answer and {key}.answer_pattern"
-            )
+            raise ConfigError(f"no row of {where} has an answer: see {key}.columns.answer and {key}.answer_pattern")
     stay = _by_length(prompts, cfg, info, key=key, where=where, tokenizer=tokenizer)
     info["kept"] = len(stay)
     info["conversational"] = bool(builder.conversational)

@@ -135,15 +135,10 @@ class PromptBuilder:
             for name, part in row.items():
                 if part is None:
                     raise ConfigError(
-                        f"{self._row(number)} has no value in '{name}', which {self.key}.prompt_template "
-                        f"needs"
+                        f"{self._row(number)} has no value in '{name}', which {self.key}.prompt_template needs"
                     )
             value = self.template.render(row)
-        if (
-            value is None
-            or (isinstance(value, str) and not value.strip())
-            or (isinstance(value, list) and not value)
-        ):
+        if value is None or (isinstance(value, str) and not value.strip()) or (isinstance(value, list) and not value):
             raise ConfigError(f"{self._row(number)} has an empty prompt")
         is_chat = isinstance(value, list)
         if not is_chat and not isinstance(value, str):
@@ -180,9 +175,7 @@ class PromptBuilder:
                 "or train on plain-text prompts"
             )
         if wish is False and is_chat:
-            raise ConfigError(
-                f"{self.key}.conversational=false, and the prompts of {self.where} are lists of messages"
-            )
+            raise ConfigError(f"{self.key}.conversational=false, and the prompts of {self.where} are lists of messages")
         self.conversational = can if wish == "auto" else bool(wish)
         if self.conversational and self.cfg["system_prompt"]:
             probe = [
@@ -203,22 +196,18 @@ class PromptBuilder:
         for message in value:
             if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
                 raise ConfigError(
-                    f"{self._row(number)}: its prompt is a list, but not of messages with 'role' and "
-                    f"'content'"
+                    f"{self._row(number)}: its prompt is a list, but not of messages with 'role' and 'content'"
                 )
             message = {k: v for k, v in message.items() if v is not None}
             content = message.get("content")
             if isinstance(content, list):
                 if any(not isinstance(p, Mapping) or p.get("type", "text") != "text" for p in content):
                     raise ConfigError(
-                        f"{self._row(number)}: its prompt holds parts that are no text: images are not "
-                        f"supported"
+                        f"{self._row(number)}: its prompt holds parts that are no text: images are not supported"
                     )
                 content = "".join(str(p.get("text") or "") for p in content)
             if content is None and "tool_calls" not in message:
-                raise ConfigError(
-                    f"{self._row(number)}: the '{message['role']}' message of its prompt has no content"
-                )
+                raise ConfigError(f"{self._row(number)}: the '{message['role']}' message of its prompt has no content")
             messages.append({**message, "content": content if content is not None else ""})
         if messages[-1]["role"] == "assistant":
             if self.cfg["trailing_assistant"] != "drop":

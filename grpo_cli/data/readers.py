@@ -19,9 +19,7 @@ Row = dict[str, Any]
 DELIMITERS = (",", ";", "\t", "|")
 
 
-def read_rows(
-    file: Path, kind: str, *, delimiter: str = "auto", json_field: str | None = None
-) -> Iterator[Row]:
+def read_rows(file: Path, kind: str, *, delimiter: str = "auto", json_field: str | None = None) -> Iterator[Row]:
     """Read a file's rows.
 
     Args:
@@ -81,9 +79,7 @@ def _jsonl(file: Path) -> Iterator[Row]:
                         f"{file} is one JSON document, not a JSON object a line: name it .json or set "
                         f"dataset.format=json"
                     ) from error
-                raise ConfigError(
-                    f"{file}, line {number} is not JSON: {error.msg} (column {error.colno})"
-                ) from error
+                raise ConfigError(f"{file}, line {number} is not JSON: {error.msg} (column {error.colno})") from error
             if not isinstance(row, dict):
                 raise ConfigError(f"{file}, line {number} is {_a(row)}, not an object with columns")
             yield row
@@ -99,9 +95,7 @@ def _json(file: Path, json_field: str | None) -> Iterator[Row]:
             # JSON lines under the name .json, as many exports write them.
             yield from _jsonl(file)
             return
-        raise ConfigError(
-            f"{file}, line {error.lineno} is not JSON: {error.msg} (column {error.colno})"
-        ) from error
+        raise ConfigError(f"{file}, line {error.lineno} is not JSON: {error.msg} (column {error.colno})") from error
     if json_field:
         if not isinstance(document, dict) or json_field not in document:
             raise ConfigError(f"{file} has no key '{json_field}' (dataset.json_field)")

@@ -55,9 +55,7 @@ def rows_to_dataset(rows: list[dict[str, Any]]) -> Dataset:
     (`Dataset.from_list` takes its columns from the first row only.)
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return Dataset.from_dict(
-        {name: [row.get(name) for row in rows] for name in names}, on_mixed_types="use_json"
-    )
+    return Dataset.from_dict({name: [row.get(name) for row in rows] for name in names}, on_mixed_types="use_json")
 
 
 def _from_files(source: Source, cfg: Mapping[str, Any]) -> dict[str, AnyDataset]:
@@ -81,9 +79,7 @@ def _stream(files: list[tuple[Path, str]], cfg: Mapping[str, Any]) -> IterableDa
             if kind == "parquet":
                 yield from datasets.load_dataset("parquet", data_files=file, split="train", streaming=True)
             else:
-                yield from read_rows(
-                    Path(file), kind, delimiter=cfg["delimiter"], json_field=cfg["json_field"]
-                )
+                yield from read_rows(Path(file), kind, delimiter=cfg["delimiter"], json_field=cfg["json_field"])
 
     return IterableDataset.from_generator(rows, gen_kwargs={"files": [(str(f), kind) for f, kind in files]})
 
@@ -117,13 +113,9 @@ def _by_datasets(files: list[tuple[Path, str]], cfg: Mapping[str, Any]) -> AnyDa
         names = [str(file) for file, k in files if k == kind]
         builder = "json" if kind == "jsonl" else kind
         try:
-            parts.append(
-                datasets.load_dataset(builder, data_files={"train": names}, split="train", **options)
-            )
+            parts.append(datasets.load_dataset(builder, data_files={"train": names}, split="train", **options))
         except datasets.exceptions.DatasetGenerationError as error:
-            raise ConfigError(
-                f"{', '.join(names)} cannot be read as {kind}: {error.__cause__ or error}"
-            ) from error
+            raise ConfigError(f"{', '.join(names)} cannot be read as {kind}: {error.__cause__ or error}") from error
     return parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts)
 
 
@@ -191,8 +183,7 @@ def _generated(cfg: Mapping[str, Any], key: str, seed: int) -> dict[str, AnyData
     for name in options:
         if parameters and name not in parameters and not open_ended:
             raise ConfigError(
-                f"{key}.generator_kwargs.{name}: {target} has no such "
-                f"argument{nearest(name, list(parameters))}"
+                f"{key}.generator_kwargs.{name}: {target} has no such argument{nearest(name, list(parameters))}"
             )
     if "seed" in parameters:
         options.setdefault("seed", seed)

@@ -35,12 +35,7 @@ def choose(
         ConfigError: a split that does not exist; the sentence lists those that do.
     """
     train = cfg["train_split"]
-    if (
-        train == "train"
-        and "train" not in splits
-        and len(splits) == 1
-        and cfg["test_split"] in (None, "auto")
-    ):
+    if train == "train" and "train" not in splits and len(splits) == 1 and cfg["test_split"] in (None, "auto"):
         train = next(iter(splits))  # one split under another name: it can only be meant
     test = cfg["test_split"]
     if cfg["test_path"]:
@@ -48,9 +43,7 @@ def choose(
     elif test == "auto":
         test = next((name for name in ("test", "validation") if name in splits and name != train), None)
     if test is not None and test == train:
-        raise ConfigError(
-            f"{key}.train_split and {key}.test_split are both '{train}': set {key}.test_split=null"
-        )
+        raise ConfigError(f"{key}.train_split and {key}.test_split are both '{train}': set {key}.test_split=null")
     return (
         _pick(splits, train, f"{key}.train_split"),
         (_pick(splits, test, f"{key}.test_split") if test is not None else None),
@@ -72,9 +65,7 @@ def _pick(splits: Mapping[str, AnyDataset], name: str, where: str) -> AnyDataset
     if not isinstance(rows, Dataset):
         raise ConfigError(f"{where}={name}: a stream cannot be sliced; use limit")
     if not re.fullmatch(r"[^\[]+\[-?\d*%?:-?\d*%?\]", name):
-        raise ConfigError(
-            f"{where}={name} is no slice: write for example '{base}[:10%]' or '{base}[100:200]'"
-        )
+        raise ConfigError(f"{where}={name} is no slice: write for example '{base}[:10%]' or '{base}[100:200]'")
     absolute = ReadInstruction.from_spec(name).to_absolute({base: len(rows)})[0]
     chosen = range(absolute.from_ or 0, absolute.to if absolute.to is not None else len(rows))
     return rows.select(chosen, keep_in_memory=True)
@@ -145,16 +136,10 @@ def hold_out(rows: Dataset, size: Any, seed: int, key: str) -> tuple[Dataset, Da
     if not held:
         if auto:
             return rows, None, "every prompt occurs in more than a tenth of the rows, so none is held out"
-        raise ConfigError(
-            f"{key}.test_size={size}: each prompt occurs in more rows than that; write more, or 0"
-        )
+        raise ConfigError(f"{key}.test_size={size}: each prompt occurs in more rows than that; write more, or 0")
     chosen = set(held)
     rest = [i for i in range(total) if i not in chosen]
-    note = (
-        None
-        if len(held) == wanted
-        else f"{len(held)} rows are held out, not {wanted}: equal prompts stay together"
-    )
+    note = None if len(held) == wanted else f"{len(held)} rows are held out, not {wanted}: equal prompts stay together"
     return rows.select(rest), rows.select(sorted(held)), note
 
 

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 MODES = ("auto", "live", "plain", "quiet")
 
 
-def make_display(
-    mode: str, folder: RunFolder, header: dict[str, Any], stream: IO[str] | None = None
-) -> Display:
+def make_display(mode: str, folder: RunFolder, header: dict[str, Any], stream: IO[str] | None = None) -> Display:
     """Make the display for a run.
 
     Args:
@@ -42,9 +40,7 @@ def make_display(
     if mode not in MODES:
         from grpo_cli.errors import ConfigError
 
-        raise ConfigError(
-            f"display={mode} is not known; write display={', '.join(MODES[:-1])} or {MODES[-1]}."
-        )
+        raise ConfigError(f"display={mode} is not known; write display={', '.join(MODES[:-1])} or {MODES[-1]}.")
     if mode == "auto":
         mode = "plain" if os.environ.get("CI") else "live"
     if mode == "live" and not is_live_terminal(stream):

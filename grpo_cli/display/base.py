@@ -68,6 +68,4 @@ class Display:
         if summary:
             from grpo_cli.display.summary import print_summary
 
-            print_summary(
-                self.folder, result, header=self.header, state=self.follower.state, stream=self.stream
-            )
+            print_summary(self.folder, result, header=self.header, state=self.follower.state, stream=self.stream)

@@ -103,9 +103,7 @@ def _box(scene: Scene, name: str, points: list[Point], width: int, style: str, b
     rows = fmt.chart(bars, ROWS, low, high, scene.glyphs.levels)
     if thick > 1:
         rows = [" ".join(char * thick for char in row) for row in rows]
-    body = [
-        line((f"{label:>{margin - 1}} ", DIM), (row, style)) for label, row in zip(labels, rows, strict=True)
-    ]
+    body = [line((f"{label:>{margin - 1}} ", DIM), (row, style)) for label, row in zip(labels, rows, strict=True)]
     if points:
         note = _change(scene, points)
     else:

@@ -18,9 +18,7 @@ STYLES = {"completed": GOOD, "failed": BAD, "interrupted": WARN, NOT_STARTED: DI
 def objective_of(row: Mapping[str, Any]) -> float | None:
     """The job's objective: a number, or result.json's `{"name", "value", "direction"}`."""
     objective = row.get("objective")
-    return (
-        number(dict(objective), "value") if isinstance(objective, Mapping) else number(dict(row), "objective")
-    )
+    return number(dict(objective), "value") if isinstance(objective, Mapping) else number(dict(row), "objective")
 
 
 def best_job(rows: Sequence[Mapping[str, Any]], direction: str = "maximize") -> int | None:
@@ -28,9 +26,7 @@ def best_job(rows: Sequence[Mapping[str, Any]], direction: str = "maximize") -> 
     scored = [
         (value, -i)
         for i, row in enumerate(rows)
-        if row.get("status") == "completed"
-        and (value := objective_of(row)) is not None
-        and value - value == 0
+        if row.get("status") == "completed" and (value := objective_of(row)) is not None and value - value == 0
     ]
     if not scored:
         return None
@@ -89,9 +85,7 @@ def print_jobs_table(
 def _cells(cells: Sequence[str], widths: Sequence[int]) -> str:
     """Columns by blanks, numbers to the right; the folder is last, so that a long one breaks nothing."""
     right = (1, 4, 5)
-    parts = [
-        f"{c:>{w}}" if i in right else f"{c:<{w}}" for i, (c, w) in enumerate(zip(cells, widths, strict=True))
-    ]
+    parts = [f"{c:>{w}}" if i in right else f"{c:<{w}}" for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
     return "  ".join(parts).rstrip()
 
 

@@ -40,9 +40,7 @@ def spread(left: Text, right: Text, width: int, glyphs: Glyphs) -> Text:
     return left.append(" " * gap).append_text(right)
 
 
-def card(
-    title: Text, body: Sequence[Text], width: int, glyphs: Glyphs, note: Text | None = None
-) -> list[Text]:
+def card(title: Text, body: Sequence[Text], width: int, glyphs: Glyphs, note: Text | None = None) -> list[Text]:
     """A bordered box.
 
     Args:

@@ -39,9 +39,7 @@ def export_svg(
     state = follower.state
     now = state.last_time or 0.0
     head = {"folder": str(folder.root), **(header or {})}
-    console = make_console(
-        io.StringIO(), record=True, width=width, force_terminal=True, color_system="standard"
-    )
+    console = make_console(io.StringIO(), record=True, width=width, force_terminal=True, color_system="standard")
     for row in build(Scene(state, head, width, height, UNICODE, now, 3)):
         console.print(row, end="\n", soft_wrap=True)
     # rich's file asks a font server for its font; a document must not, any monospaced font will do.

@@ -136,7 +136,4 @@ def chart(values: Sequence[float], rows: int, low: float, high: float, levels: s
             continue
         share = min(1.0, max(0.0, (value - low) / span))
         heights.append(max(1, round(share * rows * steps)))
-    return [
-        "".join(levels[min(steps, max(0, h - row * steps))] for h in heights)
-        for row in range(rows - 1, -1, -1)
-    ]
+    return ["".join(levels[min(steps, max(0, h - row * steps))] for h in heights) for row in range(rows - 1, -1, -1)]

@@ -95,9 +95,7 @@ def _blank(scene: Scene) -> list[Text]:
 
 
 def _title(scene: Scene) -> list[Text]:
-    left = line(
-        ("grpo-train", f"bold {ACCENT}"), "  ", (fmt.clean(str(scene.header.get("name", "")), " "), BOLD)
-    )
+    left = line(("grpo-train", f"bold {ACCENT}"), "  ", (fmt.clean(str(scene.header.get("name", "")), " "), BOLD))
     plan, dot = scene.state.plan, f" {scene.glyphs.dot} "
     facts = []
     if parameters := number(plan, "parameters"):
@@ -149,9 +147,7 @@ def _progress(scene: Scene) -> list[Text]:
     room = scene.width - start - right.cell_len
     if not state.max_steps or room < 6:
         return [spread(left, right, scene.width, glyphs)]
-    left.append(" " * (start - left.cell_len)).append_text(
-        bar(state.step / state.max_steps, room, glyphs, style)
-    )
+    left.append(" " * (start - left.cell_len)).append_text(bar(state.step / state.max_steps, room, glyphs, style))
     return [left.append_text(right)]
 
 

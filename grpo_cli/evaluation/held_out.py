@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import random
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -46,8 +47,8 @@ class HeldOutEvaluation:
         recorder: Recorder,
     ) -> None:
         self.trainer = trainer
-        limit = settings["limit"]
-        self.dataset = dataset if limit is None else dataset.select(range(min(limit, len(dataset))))
+        self.tokenizer: Any = trainer.processing_class
+        self.dataset = dataset.select(chosen_rows(len(dataset), settings["limit"], settings["seed"]))
         self.rewards = rewards
         self.settings = settings
         self.recorder = recorder
@@ -109,11 +110,11 @@ class HeldOutEvaluation:
         trainer = self.trainer
         prompts = [row["prompt"] for row in rows]
         prompt_ids, _, _ = trainer._tokenize_prompts(prompts)
-        batch = trainer.processing_class.pad({"input_ids": prompt_ids}, padding_side="left", return_tensors="pt")
+        batch = self.tokenizer.pad({"input_ids": prompt_ids}, padding_side="left", return_tensors="pt")
         batch = batch.to(trainer.args.device)
         sequences = model.generate(**batch, generation_config=self._generation_config())
         completion_ids, truncated = self._cut(sequences[:, batch["input_ids"].shape[1] :].tolist())
-        texts = trainer.processing_class.batch_decode(completion_ids, skip_special_tokens=True)
+        texts = self.tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
         conversational = isinstance(prompts[0], list)
         completions = [[{"role": "assistant", "content": t}] for t in texts] if conversational else texts
         columns = {key: [row[key] for row in rows] for key in rows[0] if key not in ("prompt", "_index")}
@@ -159,7 +160,7 @@ class HeldOutEvaluation:
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
         return GenerationConfig(
             max_new_tokens=self.settings["max_completion_length"] or self.trainer.max_completion_length,
-            pad_token_id=self.trainer.processing_class.pad_token_id,
+            pad_token_id=self.tokenizer.pad_token_id,
             eos_token_id=self.trainer.eos_token_ids,
             disable_compile=True,
             **sampling,
@@ -177,6 +178,13 @@ class HeldOutEvaluation:
             group_size=1,
             facts=[item["fact"] for item in everything],
         )
+
+
+def chosen_rows(available: int, limit: int | None, seed: int) -> list[int]:
+    """Indices of the rows that are evaluated: all, or a sample that depends on nothing but the seed."""
+    if limit is None or limit >= available:
+        return list(range(available))
+    return sorted(random.Random(seed).sample(range(available), limit))
 
 
 def _call(reward: Reward, **arguments: Any) -> list[float | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,18 +47,32 @@ def resolve_auto(config: dict[str, Any]) -> list[Resolved]:
     settle(
         training,
         "training",
+        "fp16",
+        not on_cpu and not bf16_works and training.get("bf16") in ("auto", False),
+        "a GPU without bfloat16" if not on_cpu and not bf16_works else "not needed",
+    )
+    settle(
+        training,
+        "training",
         "bf16",
         bf16_works and not training.get("fp16"),
-        "the GPU computes in bfloat16" if bf16_works else "no GPU with bfloat16: full precision",
+        "the GPU computes in bfloat16" if bf16_works else "no GPU with bfloat16",
     )
     if on_cpu and (training.get("bf16") or training.get("fp16")):
         key = "bf16" if training.get("bf16") else "fp16"
         raise ConfigError(
             f"training.{key}: this run is on the CPU, where half precision is slower and TRL refuses it by "
-            f"default; write training.{key}=false (or training.bf16=auto)."
+            f"default; write training.{key}=false (or training.{key}=auto)."
         )
-    with_adapter = config["peft"]["method"] != "none"
-    half_weights = with_adapter and bf16_works
+    has_vllm = importlib.util.find_spec("vllm") is not None
+    settle(
+        training,
+        "training",
+        "use_vllm",
+        has_vllm and not on_cpu,
+        "vllm is installed and there is a GPU" if has_vllm and not on_cpu else "needs the vllm package and a GPU",
+    )
+    half_weights = config["peft"]["method"] != "none" and bf16_works
     settle(
         model,
         "model",
@@ -65,6 +80,8 @@ def resolve_auto(config: dict[str, Any]) -> list[Resolved]:
         "bfloat16" if half_weights else "float32",
         "frozen weights under an adapter need no more" if half_weights else "the weights that are trained",
     )
+    if not on_cpu and model["dtype"] in ("bfloat16", "float16") and importlib.util.find_spec("flash_attn"):
+        settle(model, "model", "attn_implementation", "flash_attention_2", "flash_attn is installed, 16-bit weights")
     return resolved
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+import torch
+from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerBase
 
 import grpo_cli
 from grpo_cli.errors import ConfigError
@@ -102,9 +104,15 @@ def peft_config(peft: dict[str, Any]) -> Any | None:
         r=peft["r"],
         lora_alpha=peft["lora_alpha"],
         lora_dropout=peft["lora_dropout"],
-        target_modules=peft["target_modules"],
-        bias="none",
+        target_modules="all-linear" if peft["target_modules"] == "auto" else peft["target_modules"],
+        exclude_modules=peft["exclude_modules"],
+        modules_to_save=peft["modules_to_save"],
+        bias=peft["bias"],
+        use_rslora=peft["use_rslora"],
+        use_dora=peft["use_dora"],
+        init_lora_weights=peft["init_lora_weights"],
         task_type="CAUSAL_LM",
+        **peft["extra"],
     )
 
 
@@ -114,22 +122,16 @@ def quantization_config(peft: dict[str, Any]) -> Any | None:
     Raises:
         ConfigError: bitsandbytes is missing.
     """
-    bits = peft.get("bits")
-    if not bits:
+    if peft["method"] != "qlora":
         return None
-    import importlib.util
-
-    import torch
-    from transformers import BitsAndBytesConfig
-
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise ConfigError(f"peft.bits={bits} needs the bitsandbytes package: pip install 'grpo-train[quantization]'.")
-    if bits == 8:
+        raise ConfigError("peft=qlora needs the bitsandbytes package: pip install 'grpo-train[quantization]'.")
+    if peft["bits"] == 8:
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
         load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
+        bnb_4bit_quant_type=peft["quant_type"],
+        bnb_4bit_use_double_quant=peft["double_quant"],
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from accelerate import PartialState
 from datasets import Dataset, IterableDataset
-from transformers import set_seed
+from transformers import PreTrainedModel, set_seed
+from trl.trainer.utils import is_peft_model
 
 from grpo_cli.data.load import Data, load_data
 from grpo_cli.errors import ConfigError, RunError
@@ -72,9 +73,9 @@ def run(config: dict[str, Any], folder: RunFolder) -> int:
 
     recorder.phase("loading model")
     trainer = build_trainer(config, folder, recorder, tokenizer=tokenizer, data=data, rewards=rewards)
-    resolved += [
-        Resolved("model.attn_implementation", trainer.model.config._attn_implementation, "transformers' choice")
-    ] * (config["model"]["attn_implementation"] == "auto")
+    if config["model"]["attn_implementation"] == "auto":
+        chosen = policy(trainer).config._attn_implementation
+        resolved.append(Resolved("model.attn_implementation", chosen, "transformers' choice for this model"))
     evaluation = None
     if isinstance(data.test, Dataset) and len(data.test):
         evaluation = HeldOutEvaluation(trainer, data.test, rewards, config["evaluation"], recorder)
@@ -101,7 +102,7 @@ def run(config: dict[str, Any], folder: RunFolder) -> int:
             recorder.phase("evaluating")
             evaluation.run(step)
         recorder.phase("saving")
-        save_model(trainer, folder)
+        save_model(trainer, folder, merge=config["peft"]["merge"])
     if state.is_main_process:
         update_result(
             folder,
@@ -228,8 +229,8 @@ def describe(
         max_steps=planned_steps(trainer.args, data),
         num_train_prompts=None if isinstance(data.train, IterableDataset) else len(data.train),
         num_eval_prompts=len(data.test) if isinstance(data.test, Dataset) else 0,
-        parameters=sum(p.numel() for p in trainer.model.parameters()),
-        trainable_parameters=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+        parameters=sum(p.numel() for p in policy(trainer).parameters()),
+        trainable_parameters=sum(p.numel() for p in policy(trainer).parameters() if p.requires_grad),
         world_size=trainer.accelerator.num_processes,
         start_step=start_step,
     )
@@ -258,13 +259,31 @@ def planned_steps(arguments: Any, data: Data) -> int | None:
     return plan.optimizer_steps(len(data.train), arguments.num_train_epochs)
 
 
-def save_model(trainer: RunTrainer, folder: RunFolder) -> None:
-    """Save the final model with its tokenizer beside its place, then rename: `model/` is whole or absent."""
+def policy(trainer: RunTrainer) -> PreTrainedModel:
+    """The model that is trained, without what distributed training wraps around it."""
+    return trainer.accelerator.unwrap_model(trainer.model)
+
+
+def save_model(trainer: RunTrainer, folder: RunFolder, merge: bool) -> None:
+    """Save the final model with its tokenizer beside its place, then rename: `model/` is whole or absent.
+
+    Args:
+        trainer: whose policy is saved.
+        folder: the run.
+        merge: merge an adapter into the model, so that transformers alone can load it; the checkpoints keep
+            the adapter. A quantized model cannot take it in, and keeps it apart.
+    """
     beside = folder.root / ".model.tmp"
     if trainer.args.should_save and beside.exists():
         shutil.rmtree(beside)
     trainer.accelerator.wait_for_everyone()
-    trainer.save_model(str(beside))
+    model = policy(trainer)
+    if merge and is_peft_model(model) and not getattr(model, "is_quantized", False):
+        if trainer.args.should_save:
+            model.merge_and_unload().save_pretrained(beside)
+            trainer.processing_class.save_pretrained(beside)
+    else:
+        trainer.save_model(str(beside))
     trainer.accelerator.wait_for_everyone()
     if trainer.args.should_save:
         (beside / "training_args.bin").unlink(missing_ok=True)
@@ -293,12 +312,14 @@ def outcome(
     }
 
 
-def require_config(config: dict[str, Any]) -> None:
+def require_config(config: Any) -> dict[str, Any]:
     """Refuse a file that is not a frozen configuration.
 
     Raises:
         ConfigError: sections are missing.
     """
-    missing = [key for key in ("model", "dataset", "reward", "training", "launch") if key not in config]
+    sections = ("model", "dataset", "reward", "training", "launch", "peft", "evaluation")
+    missing = [key for key in sections if not isinstance(config, dict) or key not in config]
     if missing:
         raise ConfigError(f"config.yaml lacks {', '.join(missing)}; it must be one that grpo-train has written.")
+    return config

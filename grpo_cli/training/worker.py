@@ -39,8 +39,7 @@ def main(arguments: list[str]) -> int:
 
         from grpo_cli.training.run import require_config, run
 
-        config = OmegaConf.to_container(OmegaConf.load(folder.config), resolve=True)
-        require_config(config)
+        config = require_config(OmegaConf.to_container(OmegaConf.load(folder.config), resolve=True))
         stopped_by = run(config, folder)
     except BaseException as error:
         if isinstance(error, SystemExit | KeyboardInterrupt):

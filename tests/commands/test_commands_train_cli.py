@@ -41,18 +41,13 @@ def test_fields_are_tab_separated_in_a_pipe(tmp_path: Path) -> None:
     assert (key, kind, default) == ("training.loss_type", "str", "dapo")
     assert "loss" in text and "dr_grpo" in choices
     assert len(grpo_train(tmp_path, "--fields").stdout.splitlines()) > 220
-    assert all(
-        line.startswith("peft.") for line in grpo_train(tmp_path, "--fields", "peft.*").stdout.splitlines()
-    )
+    assert all(line.startswith("peft.") for line in grpo_train(tmp_path, "--fields", "peft.*").stdout.splitlines())
 
 
 def test_fields_without_a_match_suggests(tmp_path: Path) -> None:
     done = grpo_train(tmp_path, "--fields", "training.lerning_rate")
     assert done.returncode == 2
-    assert (
-        done.stderr
-        == "grpo-train: No key matches 'training.lerning_rate'; did you mean training.learning_rate?\n"
-    )
+    assert done.stderr == "grpo-train: No key matches 'training.lerning_rate'; did you mean training.learning_rate?\n"
 
 
 def test_cfg_job_prints_and_makes_nothing(tmp_path: Path) -> None:
@@ -64,8 +59,5 @@ def test_cfg_job_prints_and_makes_nothing(tmp_path: Path) -> None:
 def test_wrong_input_exits_2_with_one_line(tmp_path: Path) -> None:
     done = grpo_train(tmp_path, "training.lerning_rate=1")
     assert done.returncode == 2
-    assert (
-        done.stderr
-        == "grpo-train: training.lerning_rate: no such key; did you mean training.learning_rate?\n"
-    )
+    assert done.stderr == "grpo-train: training.lerning_rate: no such key; did you mean training.learning_rate?\n"
     assert done.stdout == "" and list(tmp_path.iterdir()) == []

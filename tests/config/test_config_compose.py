@@ -219,8 +219,6 @@ def test_no_heavy_module_is_imported(workdir: Path, argv: list[str]) -> None:
 )
 def test_tab_completion_knows_groups_and_all_keys(workdir: Path, line: str, expected: str) -> None:
     code = (
-        "import sys; sys.argv = ['grpo-train', '-sc', 'query=bash']\n"
-        "from grpo_cli.commands.train import main\n"
-        "main()"
+        "import sys; sys.argv = ['grpo-train', '-sc', 'query=bash']\nfrom grpo_cli.commands.train import main\nmain()"
     )
     assert expected in _python(workdir, code, COMP_LINE=line).split()

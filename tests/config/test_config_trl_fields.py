@@ -23,9 +23,9 @@ def test_table_is_the_dataclass() -> None:
     for field in real:
         default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
         assert table[field.name].default == default, field.name
-        assert table[field.name].help == re.sub(r"\s+", " ", field.metadata.get("help", "")).replace(
-            "%%", "%"
-        ), field.name
+        assert table[field.name].help == re.sub(r"\s+", " ", field.metadata.get("help", "")).replace("%%", "%"), (
+            field.name
+        )
         stated = field.metadata.get("choices")
         if stated:
             assert table[field.name].choices == tuple(stated), field.name
@@ -89,9 +89,7 @@ def test_removed_keys_are_gone_and_the_other_tables_name_what_exists() -> None:
     table = read_fields()
     assert [k for k in [*REMOVED, *TRL_CLI] if k in table] == []
     assert [k for k in [*SET_ELSEWHERE, *TRAINING_AUTO] if k not in table] == []
-    assert [
-        v for v in ALIASES.values() if v.startswith("training.") and v.removeprefix("training.") not in table
-    ] == []
+    assert [v for v in ALIASES.values() if v.startswith("training.") and v.removeprefix("training.") not in table] == []
     assert [k for k in ALIASES if k in table] == []
     for _, now in REMOVED.values():
         for key in re.findall(r"training\.(\w+)", now):

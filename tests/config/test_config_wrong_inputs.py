@@ -219,6 +219,5 @@ def test_own_reward_file_is_read_but_not_run(command: Callable, workdir: Path) -
     )
     got = command("reward.mine.target=mine.py:brief", "reward.mine.limt=3")
     assert got.err == (
-        "grpo-train: reward.mine.limt: mine.py:brief takes no argument limt; did you mean limit? It "
-        "takes limit.\n"
+        "grpo-train: reward.mine.limt: mine.py:brief takes no argument limt; did you mean limit? It takes limit.\n"
     )

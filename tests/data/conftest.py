@@ -48,6 +48,4 @@ def write_rows(tmp_path):
 @pytest.fixture
 def sums(write_rows):
     """A JSONL file of 40 additions: question, answer, level."""
-    return write_rows(
-        [{"question": f"{i}+1?", "answer": str(i + 1), "level": i % 3} for i in range(40)], "sums.jsonl"
-    )
+    return write_rows([{"question": f"{i}+1?", "answer": str(i + 1), "level": i % 3} for i in range(40)], "sums.jsonl")

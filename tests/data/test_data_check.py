@@ -61,9 +61,7 @@ def test_a_generator_is_looked_up(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gen.py").write_text("def rows(): ...\n")
     assert required_data_files({"generator": "gen.py:rows"}) == []
-    assert "dataset.generator: 'gen.py' has no 'row'; did you mean 'rows'?" in said(
-        {"generator": "gen.py:row"}
-    )
+    assert "dataset.generator: 'gen.py' has no 'row'; did you mean 'rows'?" in said({"generator": "gen.py:row"})
 
 
 def test_a_column_that_only_later_rows_have_counts(write_rows):

@@ -46,9 +46,7 @@ def test_the_zen_has_seventeen_lines_to_train_on_and_two_held_out(tokenizer):
 
 
 def test_the_gsm8k_pattern_takes_the_final_number(tokenizer, write_rows):
-    rows = [
-        {"question": f"q{i}", "answer": f"1+{i}=<<1+{i}={1 + i}>>{1 + i}\n#### {1 + i}"} for i in range(9)
-    ]
+    rows = [{"question": f"q{i}", "answer": f"1+{i}=<<1+{i}={1 + i}>>{1 + i}\n#### {1 + i}"} for i in range(9)]
     cfg = config("gsm8k") | {"path": write_rows(rows), "name": None, "test_size": 0}
     data = load_data(cfg, tokenizer=tokenizer, seed=1)
     assert data.train["answer"][:] == [str(1 + i) for i in range(9)]

@@ -8,10 +8,7 @@ from grpo_cli.errors import ConfigError
 def test_tokens_are_counted_as_the_trainer_counts_them(tokenizer, plain_tokenizer):
     chats = [[{"role": "user", "content": "x" * n}] for n in (1, 7)]
     assert prompt_tokens(chats, tokenizer).tolist() == [
-        len(ids)
-        for ids in tokenizer.apply_chat_template(chats, add_generation_prompt=True, tokenize=True)[
-            "input_ids"
-        ]
+        len(ids) for ids in tokenizer.apply_chat_template(chats, add_generation_prompt=True, tokenize=True)["input_ids"]
     ]
     assert prompt_tokens(["a", "abc"], plain_tokenizer).tolist() == [1, 3]
 
@@ -26,9 +23,7 @@ def test_of_many_prompts_the_longest_are_measured():
 def test_one_prompt_too_long_among_many_is_found(write_rows, plain_tokenizer, monkeypatch):
     monkeypatch.setattr(plain_tokenizer, "model_max_length", 100)
     path = write_rows([{"prompt": f"short {i}"} for i in range(3000)] + [{"prompt": "x" * 150}])
-    with pytest.raises(
-        ConfigError, match=r"1 prompts fill the model's context of 100 tokens .the longest has 150"
-    ):
+    with pytest.raises(ConfigError, match=r"1 prompts fill the model's context of 100 tokens .the longest has 150"):
         load_data({"path": path}, tokenizer=plain_tokenizer, seed=1)
 
 

@@ -29,9 +29,7 @@ def test_rows_reach_the_trainer_with_their_prompt_and_every_other_column(sums, t
 
 def test_held_out_rows_stay_the_same_whatever_the_limit(sums, plain_tokenizer):
     def load(**cfg):
-        return load_data(
-            {"path": sums, "columns": COLUMNS, "test_size": 8, **cfg}, tokenizer=plain_tokenizer, seed=3
-        )
+        return load_data({"path": sums, "columns": COLUMNS, "test_size": 8, **cfg}, tokenizer=plain_tokenizer, seed=3)
 
     all_rows, few = load(), load(limit=5)
     assert few.test["prompt"][:] == all_rows.test["prompt"][:]
@@ -76,12 +74,7 @@ def test_a_prompt_longer_than_the_context_is_refused_until_it_is_filtered(write_
     ):
         load_data({"path": path}, tokenizer=tokenizer, seed=1)
     assert (
-        len(
-            load_data(
-                {"path": path, "max_prompt_tokens": 50, "test_size": 0}, tokenizer=tokenizer, seed=1
-            ).train
-        )
-        == 2
+        len(load_data({"path": path, "max_prompt_tokens": 50, "test_size": 0}, tokenizer=tokenizer, seed=1).train) == 2
     )
 
 
@@ -102,9 +95,7 @@ def test_answers_are_extracted_and_rows_without_one_counted(write_rows, plain_to
 
 def test_a_split_of_its_own_is_held_out_and_its_prompts_are_not_trained_on(tmp_path, plain_tokenizer):
     train = Dataset.from_dict({"prompt": ["a", "b", "c", "a"]})
-    DatasetDict({"train": train, "test": Dataset.from_dict({"prompt": ["a", "z"]})}).save_to_disk(
-        tmp_path / "saved"
-    )
+    DatasetDict({"train": train, "test": Dataset.from_dict({"prompt": ["a", "z"]})}).save_to_disk(tmp_path / "saved")
     cfg = {"path": str(tmp_path / "saved")}
     data = load_data(cfg, tokenizer=plain_tokenizer, seed=1)
     assert data.train["prompt"][:] == ["b", "c"] and data.test["prompt"][:] == ["a", "z"]
@@ -163,9 +154,7 @@ def test_other_processes_get_the_same_rows(sums, plain_tokenizer):
         "from grpo_cli.data.load import load_data\n"
         f"print(load_data({cfg!r}, tokenizer=None, seed=1).info['train']['fingerprint'])"
     )
-    other = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert load_data(cfg, tokenizer=plain_tokenizer, seed=1).info["train"]["fingerprint"] == other
 
 
@@ -183,9 +172,7 @@ def test_a_stream_is_built_row_by_row_and_its_first_rows_are_held_out(sums, toke
     assert [row["prompt"][0]["content"] for row in data.test] == ["0+1?", "1+1?", "2+1?", "3+1?"]
     rows = list(data.train)
     assert [row["prompt"][0]["content"] for row in rows] == [f"{i}+1?" for i in range(4, 10)]
-    assert (
-        rows[0]["answer"] == "5" and rows[0]["level"] == 1 and set(rows[0]) == {"prompt", "answer", "level"}
-    )
+    assert rows[0]["answer"] == "5" and rows[0]["level"] == 1 and set(rows[0]) == {"prompt", "answer", "level"}
 
 
 def test_a_stream_is_shuffled_by_the_seed(sums, plain_tokenizer):
@@ -230,8 +217,6 @@ def test_image_columns_are_refused(tmp_path, plain_tokenizer):
     from datasets import Features, Image, Value
 
     features = Features({"prompt": Value("string"), "picture": Image()})
-    Dataset.from_dict({"prompt": ["a"], "picture": [None]}, features=features).save_to_disk(
-        tmp_path / "saved"
-    )
+    Dataset.from_dict({"prompt": ["a"], "picture": [None]}, features=features).save_to_disk(tmp_path / "saved")
     with pytest.raises(ConfigError, match=r"column 'picture' of image data"):
         load_data({"path": str(tmp_path / "saved")}, tokenizer=plain_tokenizer, seed=1)

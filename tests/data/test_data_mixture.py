@@ -9,12 +9,8 @@ from grpo_cli.errors import ConfigError
 @pytest.fixture
 def two(write_rows):
     """Two sources of 300 and 60 rows with columns of their own."""
-    big = write_rows(
-        [{"question": f"big {i}", "answer": i, "source": "web"} for i in range(300)], "big.jsonl"
-    )
-    small = write_rows(
-        [{"prompt": f"small {i}", "answer": f"{i}!", "hint": "h"} for i in range(60)], "small.jsonl"
-    )
+    big = write_rows([{"question": f"big {i}", "answer": i, "source": "web"} for i in range(300)], "big.jsonl")
+    small = write_rows([{"prompt": f"small {i}", "answer": f"{i}!", "hint": "h"} for i in range(60)], "small.jsonl")
     return {"big": {"path": big, "columns": {"prompt": "question"}, "weight": 3}, "small": {"path": small}}
 
 
@@ -87,7 +83,5 @@ def test_text_and_messages_do_not_mix(write_rows, tokenizer):
 
 def test_a_problem_names_the_entry(two, plain_tokenizer):
     two["small"]["prompt_template"] = "{nothing}"
-    with pytest.raises(
-        ConfigError, match=r"dataset.mixture.small.prompt_template names the column 'nothing'"
-    ):
+    with pytest.raises(ConfigError, match=r"dataset.mixture.small.prompt_template names the column 'nothing'"):
         load_data({"mixture": two}, tokenizer=plain_tokenizer, seed=1)

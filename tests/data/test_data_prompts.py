@@ -37,9 +37,7 @@ def test_a_system_prompt_goes_first_and_a_rows_own_stays(tokenizer, plain_tokeni
     own = [{"role": "system", "content": "Mine."}, *USER]
     assert build([{"prompt": "hi"}], tokenizer, system_prompt="Be brief.").prompts == [[system, *USER]]
     assert build([{"prompt": own}], tokenizer, system_prompt="Be brief.").prompts == [own]
-    assert build([{"prompt": "hi"}], plain_tokenizer, system_prompt="Be brief.").prompts == [
-        "Be brief.\n\nhi"
-    ]
+    assert build([{"prompt": "hi"}], plain_tokenizer, system_prompt="Be brief.").prompts == ["Be brief.\n\nhi"]
 
 
 def test_a_chat_template_without_a_system_role_is_found_out(tokenizer):
@@ -77,9 +75,7 @@ def test_a_trailing_assistant_turn_is_refused_or_dropped(tokenizer):
 
 def test_text_parts_of_a_message_are_joined_and_absent_keys_left_out(tokenizer):
     parts = [{"type": "text", "text": "h", "image": None}, {"type": "text", "text": "i"}]
-    assert build([{"prompt": [{"role": "user", "content": parts, "name": None}]}], tokenizer).prompts == [
-        USER
-    ]
+    assert build([{"prompt": [{"role": "user", "content": parts, "name": None}]}], tokenizer).prompts == [USER]
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,7 @@ def test_every_format_of_file_reads_in_memory_and_as_a_stream(tmp_path, suffix, 
     assert listed(split) == expected
 
 
-def test_small_files_leave_nothing_in_the_cache_and_a_changed_file_is_read_again(
-    write_rows, tmp_path, monkeypatch
-):
+def test_small_files_leave_nothing_in_the_cache_and_a_changed_file_is_read_again(write_rows, tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
     path = write_rows(ROWS)
@@ -93,9 +91,7 @@ def test_a_folder_of_files_gives_its_splits(write_rows, tmp_path):
 @pytest.mark.parametrize("streaming", [False, True])
 def test_what_datasets_saved_is_loaded(tmp_path, streaming):
     Dataset.from_list(ROWS).save_to_disk(tmp_path / "one")
-    DatasetDict({"train": Dataset.from_list(ROWS), "test": Dataset.from_list(ROWS[:1])}).save_to_disk(
-        tmp_path / "two"
-    )
+    DatasetDict({"train": Dataset.from_list(ROWS), "test": Dataset.from_list(ROWS[:1])}).save_to_disk(tmp_path / "two")
     assert listed(opened(str(tmp_path / "one"), streaming=streaming)["train"]) == ROWS
     assert list(opened(str(tmp_path / "two"), streaming=streaming)) == ["train", "test"]
 
@@ -169,10 +165,7 @@ def test_a_generator_gives_rows_and_gets_the_seed_where_it_takes_one(generators)
         {"prompt": "0", "seed": 5},
         {"prompt": "1", "seed": 5},
     ]
-    assert (
-        listed(opened(generator="gen.py:rows", generator_kwargs={"count": 1, "seed": 9})["train"])[0]["seed"]
-        == 9
-    )
+    assert listed(opened(generator="gen.py:rows", generator_kwargs={"count": 1, "seed": 9})["train"])[0]["seed"] == 9
     assert {k: len(v) for k, v in opened(generator="gen.py:splits").items()} == {"train": 3, "test": 1}
     assert len(opened(generator="gen.py:lazily", generator_kwargs={"count": 4})["train"]) == 4
     assert "'x': 1" in opened(generator="gen.py:open_ended", generator_kwargs={"x": 1})["train"][0]["prompt"]

@@ -31,7 +31,5 @@ def test_fields_are_listed_once_in_order():
 
 @pytest.mark.parametrize("text", ['Write {"answer": 1}', "open { only", "close } only", "{0}", "{a!r:>3}"])
 def test_other_braces_are_refused_with_their_place(text):
-    with pytest.raises(
-        ConfigError, match=r"dataset.prompt_template has a brace at character \d+.*write \{\{ and \}\}"
-    ):
+    with pytest.raises(ConfigError, match=r"dataset.prompt_template has a brace at character \d+.*write \{\{ and \}\}"):
         parse_template(text)

@@ -142,18 +142,14 @@ def replay(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--speed", type=float, default=5.0)
     parser.add_argument("--mode", default="auto")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--recorded", type=Path)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--fail-at", type=float, help="raise in the displaying process after so many seconds")
-    parser.add_argument(
-        "--print-at", type=float, help="print a line in the displaying process after so many seconds"
-    )
+    parser.add_argument("--print-at", type=float, help="print a line in the displaying process after so many seconds")
     args = parser.parse_args()
     folder = RunFolder(args.folder or Path(tempfile.mkdtemp()))
     records = recorded(RunFolder(args.recorded)) if args.recorded else simulate(args.steps)

@@ -121,9 +121,7 @@ def test_a_resumed_run_rolls_its_metrics_back(tmp_path: Path) -> None:
     assert len(follower.state.rewards) == 8
 
     # the worker goes on from checkpoint 5: metrics.jsonl loses what came after it
-    kept = "".join(
-        f'{{"kind": "train", "step": {s}, "time": {1000.0 + s}, "reward": 0.5}}\n' for s in range(1, 6)
-    )
+    kept = "".join(f'{{"kind": "train", "step": {s}, "time": {1000.0 + s}, "reward": 0.5}}\n' for s in range(1, 6))
     jsonl.write_atomic(folder.metrics, kept)
     jsonl.append(folder.events, {"event": "plan", "max_steps": 10, "start_step": 5, "time": 2000})
     assert [r for r in follower.poll() if r.get("kind")] == []  # nothing of it is news

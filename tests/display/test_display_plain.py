@@ -120,9 +120,7 @@ def test_the_mode_follows_the_stream(tmp_path: Path, monkeypatch: pytest.MonkeyP
                 monkeypatch.setenv(key, value)
             assert type(make_display(mode, folder, {}, terminal)).__name__ == name, (env, mode)
     os.close(master)
-    with pytest.raises(
-        ConfigError, match="display=loud is not known; write display=auto, live, plain or quiet"
-    ):
+    with pytest.raises(ConfigError, match="display=loud is not known; write display=auto, live, plain or quiet"):
         make_display("loud", folder, {})
 
 

@@ -103,6 +103,4 @@ def test_export_svg(tmp_path: Path) -> None:
     export_svg(folder, tmp_path / "view.svg", header=display_replay.HEADER, until_step=60)
     svg = (tmp_path / "view.svg").read_text(encoding="utf-8")
     assert svg.startswith("<svg") and "60/100" in svg and "held-out" in svg
-    assert "http" not in svg.replace("http://www.w3.org/2000/svg", "").replace(
-        "https://www.textualize.io", ""
-    )
+    assert "http" not in svg.replace("http://www.w3.org/2000/svg", "").replace("https://www.textualize.io", "")

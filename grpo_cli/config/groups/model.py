@@ -11,12 +11,8 @@ from grpo_cli.config.groups._option import REQUIRED, option
 class ModelConfig:
     """The model and how it is loaded."""
 
-    name: str = option(
-        REQUIRED, help="A hub id, a local folder, or 'embedded' (the model inside the package)."
-    )
-    revision: str | None = option(
-        None, help="Branch, tag or commit of the hub repository; null: its main branch."
-    )
+    name: str = option(REQUIRED, help="A hub id, a local folder, or 'embedded' (the model inside the package).")
+    revision: str | None = option(None, help="Branch, tag or commit of the hub repository; null: its main branch.")
     tokenizer: str | None = option(None, help="Hub id or folder of another tokenizer; null: the model's own.")
     chat_template: str | None = option(
         None, help="A .jinja file or the template's text, in place of the tokenizer's own chat template."

@@ -11,6 +11,4 @@ from grpo_cli.config.groups._option import option
 class PathsConfig:
     """Folders; relative ones start at the working directory."""
 
-    output_dir: str = option(
-        "outputs", help="Run folders are made here: <output_dir>/<name>/<date and time>."
-    )
+    output_dir: str = option("outputs", help="Run folders are made here: <output_dir>/<name>/<date and time>.")

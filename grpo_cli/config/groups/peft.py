@@ -13,8 +13,7 @@ class PeftConfig:
 
     method: str = option(
         "none",
-        help="none trains every weight; lora an adapter; qlora an adapter over a base model held in 4 or "
-        "8 bits.",
+        help="none trains every weight; lora an adapter; qlora an adapter over a base model held in 4 or 8 bits.",
         choices=("none", "lora", "qlora"),
     )
     r: int = option(16, help="Rank of the adapter's matrices.")
@@ -41,9 +40,7 @@ class PeftConfig:
     )
     extra: dict = option({}, help="Further keyword arguments of peft's LoraConfig.")
     bits: int = option(4, help="qlora: bits of a base weight.", choices=(4, 8))
-    quant_type: str = option(
-        "nf4", help="qlora, 4 bits: data type of the quantized weights.", choices=("nf4", "fp4")
-    )
+    quant_type: str = option("nf4", help="qlora, 4 bits: data type of the quantized weights.", choices=("nf4", "fp4"))
     double_quant: bool = option(True, help="qlora, 4 bits: quantize the quantization constants too.")
     merge: bool = option(
         True, help="Merge the adapter into the model that is saved at the end (never for a quantized base)."

@@ -28,13 +28,10 @@ class RootConfig:
     direction: str = option(
         "maximize", help="Whether more or less of the objective is better.", choices=("maximize", "minimize")
     )
-    dry_run: bool = option(
-        False, help="Stop after checking: everything is composed and validated, nothing is trained."
-    )
+    dry_run: bool = option(False, help="Stop after checking: everything is composed and validated, nothing is trained.")
     display: str = option(
         "auto",
-        help="What is shown while training. auto: live where the output is a terminal, otherwise plain "
-        "lines.",
+        help="What is shown while training. auto: live where the output is a terminal, otherwise plain lines.",
         choices=("auto", "live", "plain", "quiet"),
     )
 
@@ -43,6 +40,4 @@ class RootConfig:
 class SweepConfig:
     """How a multirun (-m) behaves."""
 
-    fail_fast: bool = option(
-        False, help="Stop the multirun at its first failed job; false: record it and go on."
-    )
+    fail_fast: bool = option(False, help="Stop the multirun at its first failed job; false: record it and go on.")
