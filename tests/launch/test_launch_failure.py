@@ -7,7 +7,7 @@ from grpo_cli.runs import jsonl
 from grpo_cli.runs.folder import RunFolder
 
 # Verbatim from torch 2.13, shortened in the middle.
-TORCHRUN = """W1122 10:47:02.011000 8668 torch/distributed/elastic/multiprocessing/api.py:1028] Sending SIGTERM
+TORCHRUN = """W1122 10:47:02.011000 8668 torch/distributed/elastic/multiprocessing/api.py:1028] Sending
 E1122 10:47:02.013000 8668 torch/distributed/elastic/multiprocessing/api.py:1002] failed (exitcode: {code})
 Traceback (most recent call last):
   File "<frozen runpy>", line 198, in _run_module_as_main

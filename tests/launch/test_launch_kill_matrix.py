@@ -1,6 +1,7 @@
 """Every way to end a run, with real processes: exit code, what is left, what was saved.
 
-One table for one process and for two ranks under accelerate (those are slow: 3 s to start).
+One table for one process and for two ranks under accelerate, which take 3 s to start. What takes longer
+than a second or two is marked slow.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ def test_a_signal_while_processes_are_being_started(compose, processes, delay):
     assert took < 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [ONE, TWO])
 def test_a_second_signal_does_not_wait_for_the_grace(compose, processes):
     composer, _ = started(compose, "stubborn", processes, grace=60)
@@ -78,6 +80,7 @@ def test_a_second_signal_does_not_wait_for_the_grace(compose, processes):
     assert took < 5  # SIGTERM is ignored, so 2 s until SIGKILL
 
 
+@pytest.mark.slow
 def test_a_signal_passed_on_twice_by_a_wrapper_counts_once(compose):
     composer, _ = started(compose, "", ONE)
     composer.process.send_signal(signal.SIGINT)
@@ -87,6 +90,7 @@ def test_a_signal_passed_on_twice_by_a_wrapper_counts_once(compose):
     assert (composer.folder.root / "checkpoint-by-rank0").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [ONE, TWO])
 def test_a_worker_that_ignores_everything_is_killed_when_the_grace_ends(compose, processes):
     composer, _ = started(compose, "stubborn", processes, grace=1)
@@ -115,6 +119,7 @@ def test_sigkill_to_the_composer_while_accelerate_is_starting(compose):
     assert composer.left(seconds=3) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [ONE, TWO])
 def test_sigkill_to_a_rank_is_reported_with_its_rank(compose, processes):
     composer, ranks = started(compose, "grandchild", processes)
@@ -145,6 +150,7 @@ def test_sigterm_to_a_rank_counts_as_an_interruption_not_a_failure(compose, proc
     assert composer.left() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [ONE, TWO])
 def test_an_exception_in_the_display_leaves_nothing(compose, processes):
     composer, _ = started(compose, "grandchild", processes, break_after=25 if processes == 1 else 60)
@@ -154,6 +160,7 @@ def test_an_exception_in_the_display_leaves_nothing(compose, processes):
     assert composer.left() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [ONE, TWO])
 def test_what_a_worker_left_running_is_ended_after_a_good_end(compose, processes):
     composer = compose("grandchild quick", processes=processes)
