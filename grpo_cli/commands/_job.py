@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from grpo_cli.commands._prepare import prepare
-from grpo_cli.config.compose import freeze
+from grpo_cli.config.freeze import as_dict, freeze
 from grpo_cli.display import make_display
 from grpo_cli.launch.hardware import detect
 from grpo_cli.launch.plan import LaunchPlan, plan_launch
@@ -65,8 +65,7 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
     with removed_if_unused(new):
         hardware = detect()
         prepare(cfg, hardware)
-        config = OmegaConf.to_container(cfg, resolve=True)
-        assert isinstance(config, dict)
+        config = as_dict(cfg)
         sources = reward_sources(config["reward"])
         identity = fingerprint(config, sources)
         resumption = choose_run(config, identity, new, alone=hydra.mode == RunMode.RUN)
@@ -149,8 +148,9 @@ def choose_run(config: dict[str, Any], identity: str, new: RunFolder, alone: boo
 
 def tell_differences(chosen: Resumption, config: dict[str, Any]) -> None:
     """Say on stderr what the resumed run will do differently from how it began."""
-    began = OmegaConf.to_container(OmegaConf.load(chosen.folder.config), resolve=True)
-    changed = differences(began, config) if isinstance(began, dict) else []
+    began = OmegaConf.load(chosen.folder.config)
+    assert isinstance(began, DictConfig)
+    changed = differences(as_dict(began), config)
     if changed:
         print("The resumed run goes on with a changed configuration:", *changed, sep="\n  ", file=sys.stderr)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from grpo_cli.config.freeze import as_dict
 from grpo_cli.config.schema import training_default
 from grpo_cli.data.check import required_data_files
 from grpo_cli.errors import ConfigError
@@ -27,8 +28,7 @@ def prepare(cfg: DictConfig, hardware: Hardware) -> None:
         ConfigError: every problem found.
     """
     make_absolute(cfg)
-    config = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(config, dict)
+    config = as_dict(cfg)
     cfg.objective = settle_objective(config)
     world_size = plan_launch(config["launch"], config["training"], Path(), hardware=hardware).world_size
     problems = [

@@ -42,9 +42,19 @@ def main() -> int:
 
 def _run_job(cfg: DictConfig, overrides: list[str]) -> float | None:
     """Hand a checked config on; imported here, since only a real run needs it."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        from grpo_cli.commands._sweep import run_in_sweep
+
+        return run_in_sweep(cfg, overrides)
     from grpo_cli.commands._job import run_job
 
-    return run_job(cfg, overrides)
+    finished = run_job(cfg, overrides)
+    if finished and finished.result["exit_code"]:
+        raise SystemExit(finished.result["exit_code"])
+    return None
 
 
 if __name__ == "__main__":

@@ -16,6 +16,13 @@ def is_secret(variable: str) -> bool:
     return _SECRET.search(variable) is not None
 
 
+def as_dict(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as plain containers, every interpolation resolved (secrets too: never write it out)."""
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
 def freeze(cfg: DictConfig) -> str:
     """Write a config out with every interpolation resolved but those to secrets.
 

@@ -20,7 +20,7 @@ TRAINING_AUTO: dict[str, str] = {
     "use_vllm": "true where vllm is installed and a GPU is visible, otherwise false",
 }
 
-__all__ = ["TRAINING_AUTO", "Field", "defaults", "fields_of", "reward_entry", "sections"]
+__all__ = ["TRAINING_AUTO", "Field", "defaults", "fields_of", "reward_entry", "sections", "training_default"]
 
 
 def fields_of(section: str, declared: type) -> dict[str, Field]:
@@ -61,6 +61,11 @@ def sections() -> dict[str, dict[str, Field]]:
         name: dataclasses.replace(field, auto=TRAINING_AUTO.get(name)) for name, field in read_fields().items()
     }
     return table
+
+
+def training_default(name: str) -> Any:
+    """TRL's own default of a `training` key."""
+    return sections()["training"][name].default
 
 
 @functools.lru_cache(maxsize=1)

@@ -64,7 +64,7 @@ class HeldOutEvaluation:
             The metrics of `evaluation.metrics.metric_names`, with `eval/samples` and `eval/seconds`.
         """
         started = time.perf_counter()
-        model = self.trainer.model
+        model: Any = self.trainer.model
         was_training = model.training
         model.eval()
         devices = [self.trainer.args.device] if self.trainer.args.device.type == "cuda" else []
@@ -86,6 +86,7 @@ class HeldOutEvaluation:
     def _generate_and_score(self) -> list[dict[str, Any]]:
         """This rank's share of the prompts: every world_size-th, so that all ranks have about as many."""
         accelerator = self.trainer.accelerator
+        arguments: Any = self.trainer.args
         rows = [{**self.dataset[i], "_index": i} for i in range(len(self.dataset))]
         rows = rows[accelerator.process_index :: accelerator.num_processes]
         results = []
@@ -94,9 +95,9 @@ class HeldOutEvaluation:
             unwrap_model_for_generation(
                 self.trainer.model_wrapped,
                 accelerator,
-                gather_deepspeed3_params=self.trainer.args.ds3_gather_for_generation,
+                gather_deepspeed3_params=arguments.ds3_gather_for_generation,
                 generation_kwargs=self._generation_config().to_dict(),
-                gradient_checkpointing_kwargs=self.trainer.args.gradient_checkpointing_kwargs,
+                gradient_checkpointing_kwargs=arguments.gradient_checkpointing_kwargs,
             ) as model,
             torch.no_grad(),
         ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import append, read, write_atomic, write_json
@@ -63,7 +64,8 @@ def _truncate_records(path: Path, step: int, superseded: Path) -> None:
     """Keep the records up to and including a step; move the later ones to another file."""
     if not path.exists():
         return
-    kept, later = [], []
+    kept: list[dict[str, Any]] = []
+    later: list[dict[str, Any]] = []
     for record in read(path):
         (kept if record.get("step", 0) <= step else later).append(record)
     if not later:

@@ -61,6 +61,7 @@ def check_data_size(arguments: GRPOConfig, train: Dataset | IterableDataset) -> 
                 "write training.max_steps=1000, for example."
             )
         return
+    assert arguments.generation_batch_size and arguments.num_generations and arguments.steps_per_generation
     needed = arguments.generation_batch_size // arguments.num_generations
     if len(train) >= needed:
         return

@@ -6,12 +6,11 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from accelerate import PartialState
 from datasets import Dataset, IterableDataset
-from transformers import PreTrainedModel, set_seed
-from trl.trainer.utils import is_peft_model
+from transformers import set_seed
 
 from grpo_cli.data.load import Data, load_data
 from grpo_cli.errors import ConfigError, RunError
@@ -69,6 +68,8 @@ def run(config: dict[str, Any], folder: RunFolder) -> int:
     tokenizer = load_tokenizer(config["model"])
     with state.main_process_first():
         data = load_data(config["dataset"], tokenizer=tokenizer, seed=config["seed"])
+    for note in data.info["notes"]:
+        recorder.warning(note)
     rewards = build_rewards(config["reward"], context=reward_context(config, tokenizer, data, state))
 
     recorder.phase("loading model")
@@ -259,7 +260,7 @@ def planned_steps(arguments: Any, data: Data) -> int | None:
     return plan.optimizer_steps(len(data.train), arguments.num_train_epochs)
 
 
-def policy(trainer: RunTrainer) -> PreTrainedModel:
+def policy(trainer: RunTrainer) -> Any:
     """The model that is trained, without what distributed training wraps around it."""
     return trainer.accelerator.unwrap_model(trainer.model)
 
@@ -277,11 +278,11 @@ def save_model(trainer: RunTrainer, folder: RunFolder, merge: bool) -> None:
     if trainer.args.should_save and beside.exists():
         shutil.rmtree(beside)
     trainer.accelerator.wait_for_everyone()
-    model = policy(trainer)
-    if merge and is_peft_model(model) and not getattr(model, "is_quantized", False):
+    model, tokenizer = policy(trainer), cast(Any, trainer.processing_class)
+    if merge and hasattr(model, "merge_and_unload") and not getattr(model, "is_quantized", False):
         if trainer.args.should_save:
             model.merge_and_unload().save_pretrained(beside)
-            trainer.processing_class.save_pretrained(beside)
+            tokenizer.save_pretrained(beside)
     else:
         trainer.save_model(str(beside))
     trainer.accelerator.wait_for_everyone()

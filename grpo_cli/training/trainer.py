@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate.utils import gather_object
@@ -34,6 +34,9 @@ class RunTrainer(GRPOTrainer):
 
     def __init__(self, *positional: Any, recorder: Recorder, **arguments: Any) -> None:
         super().__init__(*positional, **arguments)
+        self.args: Any  # a GRPOConfig, which the base class does not say
+        self._logs: dict[str, Any]
+        self.num_generations: int
         self.recorder = recorder
         self.completion_tokens = 0
         self.last_completions: list[dict[str, Any]] = []
@@ -41,7 +44,7 @@ class RunTrainer(GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Generate as TRL does, then record the batch before TRL's buffer of logs drops it."""
-        training = self.model.training
+        training = cast(Any, self.model).training
         output = super()._generate_and_score_completions(inputs)
         lengths = output["completion_mask"].sum(dim=1).tolist()
         ends = torch.isin(output["completion_ids"], torch.tensor(self.eos_token_ids, device=self.args.device))

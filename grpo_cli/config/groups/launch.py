@@ -28,4 +28,4 @@ class LaunchConfig:
         30.0, "Seconds the first Ctrl-C or SIGTERM waits for the step to end and its checkpoint to be saved."
     )
     foreground: bool = option(False, "Run the one worker in this terminal, for a debugger; its output is not logged.")
-    env: dict[str, Any] = option({}, "Environment variables for the workers, on top of yours.")  # noqa: RUF009
+    env: dict[str, Any] = option({}, "Environment variables for the workers, on top of yours.")
