@@ -34,7 +34,7 @@ def test_the_custom_config_shows_the_defaults():
 
 def test_addition_comes_with_its_own_held_out_problems(tokenizer):
     data = load_data(config("addition"), tokenizer=tokenizer, seed=42)
-    assert (len(data.train), len(data.test)) == (4000, 256)
+    assert (len(data.train), len(data.test)) == (4096, 256)
     assert set(data.train.column_names) == {"prompt", "answer"}
     assert data.train[0]["prompt"][0]["role"] == "user"
 
