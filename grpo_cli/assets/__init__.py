@@ -1,1 +1,11 @@
-"""The model that ships with the package, and the script that made it."""
+"""What ships inside the package: the embedded model and the scripts that make it.
+
+Light: this module only knows where the folder is; loading it is transformers' work.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+EMBEDDED_MODEL = Path(__file__).parent / "embedded"
+"""Weights, tokenizer and chat template, as `AutoModelForCausalLM.from_pretrained` takes them."""
