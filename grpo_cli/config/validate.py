@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from grpo_cli.config import reward_check, targets
+from grpo_cli.config import batch, reward_check, targets
 from grpo_cli.config.field import Field
 from grpo_cli.config.removed import SET_ELSEWHERE, instead
 from grpo_cli.config.schema import sections
@@ -99,6 +99,9 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
             found.append(unknown("", name))
     if isinstance(plain.get("training"), dict):
         found += _check_together(plain["training"])
+        world_size = _known_world_size(plain.get("launch"))
+        wrong = batch.problem(plain["training"], world_size) if world_size else None
+        found += [wrong] if wrong else []
     if isinstance(plain.get("dataset"), dict):
         found += _check_dataset(plain["dataset"], table["dataset"])
     return found
@@ -163,6 +166,16 @@ def _check_together(training: dict[str, Any]) -> list[str]:
     if training.get("log_completions_hub_repo") and not training.get("log_completions"):
         found.append("training.log_completions_hub_repo needs training.log_completions=true.")
     return found
+
+
+def _known_world_size(launch: Any) -> int | None:
+    """Number of processes where the config itself tells; None where the hardware decides."""
+    if not isinstance(launch, dict):
+        return None
+    count = launch.get("num_processes")
+    if isinstance(count, int):
+        return count
+    return 1 if launch.get("kind") in ("cpu", "single_gpu") else None
 
 
 def _check_dataset(dataset: dict[str, Any], fields: dict[str, Field]) -> list[str]:

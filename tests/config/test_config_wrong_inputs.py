@@ -128,6 +128,11 @@ WRONG = [
         "GRPO_TRAIN_NOT_SET=…",
     ),
     (["training.seed=${sed}"], "training.seed refers to ${sed}, which does not exist; did you mean ${seed}?"),
+    (
+        ["launch=cpu", "training.num_generations=5"],
+        "per_device_train_batch_size x processes x gradient_accumulation_steps = 64 x 1 x 1 = 64 completions do not make "
+        "whole groups of training.num_generations=5; training.gradient_accumulation_steps=5 or training.num_generations=8 would do.",
+    ),
     (["--bogus"], "There is no option --bogus; see grpo-train --help."),
     (["--config-dir", "nowhere"], "The folder nowhere given with --config-dir does not exist."),
     (
