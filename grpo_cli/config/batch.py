@@ -41,7 +41,8 @@ def problem(training: Mapping[str, Any], world_size: int) -> str | None:
         key = "steps_per_generation" if get("steps_per_generation") else "gradient_accumulation_steps"
         times, unit = get("steps_per_generation") or accumulation, step
         generated = step * times
-        how = f"per_device_train_batch_size x processes x {key} = {per_device} x {world_size} x {times} = {generated}"
+        product = f"{per_device} x {world_size} x {times} = {generated}"
+        how = f"per_device_train_batch_size x processes x {key} = {product}"
     if generated % group == 0:
         return None
     least = math.lcm(group, step) // unit

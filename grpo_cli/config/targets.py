@@ -90,6 +90,8 @@ def problems(key: str, target: str, arguments: Iterable[str], passed: frozenset[
     if file is None:
         return []
     if not file.is_file():
+        if not (module.endswith(".py") or "/" in module):
+            return [f"{key}: there is no module {module} in grpo-train."]
         near = (
             nearest(file.name, [p.name for p in file.parent.glob("*.py")]) if file.parent.is_dir() else None
         )
@@ -106,9 +108,9 @@ def problems(key: str, target: str, arguments: Iterable[str], passed: frozenset[
             n for n, node in defined.items() if isinstance(node, _Callable) and not n.startswith("_")
         ]
         near = nearest(name, callables)
-        hint = f"did you mean {near}? " if near else ""
+        hint = f"; did you mean {near}?" if near else "."
         there = f"It defines {or_list(callables)}." if callables else "It defines no function."
-        return [f"{key}: {module} has no function {name}; {hint}{there}"]
+        return [f"{key}: {module} has no function {name}{hint} {there}"]
     return _bad_arguments(key, f"{module}:{name}", _signature(defined[name]), arguments, passed)
 
 
@@ -133,7 +135,7 @@ def _bad_arguments(
             )
         elif argument not in names and not takes_any:
             near = nearest(argument, takes)
-            hint = f"did you mean {near}? " if near else ""
+            hint = f"; did you mean {near}?" if near else "."
             what = f"It takes {or_list(takes)}." if takes else "It takes no arguments of its own."
-            found.append(f"{where}: {target} takes no argument {argument}; {hint}{what}")
+            found.append(f"{where}: {target} takes no argument {argument}{hint} {what}")
     return found

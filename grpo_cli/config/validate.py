@@ -181,6 +181,19 @@ def _known_world_size(launch: Any) -> int | None:
 def _check_dataset(dataset: dict[str, Any], fields: dict[str, Field]) -> list[str]:
     """The parts of `dataset` that are open: a generator's arguments, and the entries of a mixture."""
     found = []
+    sources = [s for s in ("path", "generator", "mixture") if s in fields]
+    chosen = [s for s in sources if dataset.get(s)]
+    if sources and not chosen:
+        found.append(
+            "No data is chosen; write dataset=<file, folder or hub id>, or dataset=<choice> (grpo-train "
+            "--help lists them)."
+        )
+    elif len(chosen) > 1:
+        given = " and ".join(f"dataset.{s}" for s in chosen)
+        found.append(
+            f"{given} are both set, and rows come from one of them; choose your own with dataset=<file, "
+            f"folder or hub id>."
+        )
     if isinstance(dataset.get("generator"), str):
         arguments = dataset.get("generator_kwargs") or {}
         sentences = targets.problems("dataset.generator", dataset["generator"], arguments, frozenset())
