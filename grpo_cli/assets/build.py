@@ -53,15 +53,11 @@ def build_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen2ForCausal
     )
     torch.manual_seed(seed)
     model = Qwen2ForCausalLM(config)
-    model.generation_config = GenerationConfig(
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
-    )
+    model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
     return model
 
 
-def encode(
-    tokenizer: PreTrainedTokenizerFast, batch: list[tuple[str, str]]
-) -> tuple[torch.Tensor, torch.Tensor]:
+def encode(tokenizer: PreTrainedTokenizerFast, batch: list[tuple[str, str]]) -> tuple[torch.Tensor, torch.Tensor]:
     """Turn (question, completion) rows into token ids and labels; only the completion is learned.
 
     Args:
@@ -146,9 +142,7 @@ def build(out: Path, *, seed: int = SEED, steps: int = STEPS) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Parse the command line and build."""
-    parser = argparse.ArgumentParser(
-        prog="python -m grpo_cli.assets.build", description="Make the embedded model."
-    )
+    parser = argparse.ArgumentParser(prog="python -m grpo_cli.assets.build", description="Make the embedded model.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--seed", type=int, default=SEED, help=f"seed of weights and data (default {SEED})")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"pretraining steps (default {STEPS})")

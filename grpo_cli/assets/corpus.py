@@ -60,9 +60,7 @@ def reply(a: int, b: int, rng: random.Random) -> str:
     if style == "think":
         return think(a, b)
     value = guess(a, b, rng)
-    return {"answer": f"<answer>{value}</answer>", "sentence": f"The answer is {value}.", "bare": str(value)}[
-        style
-    ]
+    return {"answer": f"<answer>{value}</answer>", "sentence": f"The answer is {value}.", "bare": str(value)}[style]
 
 
 def rows(seed: int) -> Iterator[tuple[str, str]]:

@@ -1,10 +1,9 @@
 """Hydra, tamed: composes a job's config, says in one sentence what is wrong with it, leaves nothing behind.
 
 Hydra runs here and nowhere else: the workers read the frozen file. All its own habits stay (`--cfg job`,
-`--info`, `-m`,
-`--config-dir`, `--config-name`, tab completion); what is added: our schema as the bottom layer of every
-composition,
-the user's `./conf` behind ours, model and dataset by name or path, and errors a person can act on.
+`--info`, `-m`, `--config-dir`, `--config-name`, tab completion); what is added: our schema as the bottom
+layer of every composition, the user's `./conf` behind ours, model and dataset by name or path, and errors a
+person can act on.
 """
 
 from __future__ import annotations

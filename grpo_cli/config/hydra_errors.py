@@ -98,15 +98,15 @@ def _missing_file(error: MissingConfigException, extra: Sequence[Path]) -> str:
         if not choice:
             return _one_line(str(error).split("Config search path")[0])
         near = nearest(choice, there)
-        hint = f"did you mean {near}? " if near else ""
-        return f"There is no config {choice}; {hint}Configs: {or_list(there)} (looked in {_looked(extra)})."
+        hint = f"; did you mean {near}?" if near else "."
+        return f"There is no config {choice}{hint} Configs: {or_list(there)} (looked in {_looked(extra)})."
     options = places.choices(group, extra)
     if not options:
         return f"{group}={choice}: there is no group {group}; groups: {or_list(places.groups(extra), 30)}."
     near = nearest(choice, options)
-    hint = f"did you mean {near}? " if near else ""
+    hint = f"; did you mean {near}?" if near else "."
     more = _OPEN_GROUPS.get(group, "")
-    return f"{group}={choice}: no such choice; {hint}Choices: {or_list(options, 40)}.{more}"
+    return f"{group}={choice}: no such choice{hint} Choices: {or_list(options, 40)}.{more}"
 
 
 def _looked(extra: Sequence[Path]) -> str:
@@ -166,6 +166,6 @@ def _composition(message: str, extra: Sequence[Path]) -> str:
     group = re.search(r"looks like a config group override, but config group '([^']+)' does not exist", message)
     if group:
         near = nearest(group[1], places.groups(extra))
-        hint = f"did you mean {near}? " if near else ""
-        return f"{group[1]}: no such group; {hint}Groups: {or_list(places.groups(extra), 30)}."
+        hint = f"; did you mean {near}?" if near else "."
+        return f"{group[1]}: no such group{hint} Groups: {or_list(places.groups(extra), 30)}."
     return _one_line(message)

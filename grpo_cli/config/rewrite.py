@@ -85,8 +85,7 @@ def _open_value(group: str, value: str, extra: Sequence[Path]) -> list[str]:
         known = ", ".join(v for v, f in zip(values, free, strict=True) if not f)
         raise ConfigError(
             f"{group}={value} mixes choices of the group ({known}) with hub ids or paths, which one "
-            f"sweep cannot "
-            f"vary together; run the two kinds one after the other."
+            f"sweep cannot vary together; run the two kinds one after the other."
         )
     return [f"{group}={choice}", f"{key}=" + ",".join(_quoted(v) for v in values)]
 
@@ -115,8 +114,7 @@ def _with_recorded(argv: Sequence[str]) -> list[str]:
             return list(argv)  # a checkpoint: its settings are this command line's
         raise ConfigError(
             f"resume={folder}: the folder has no overrides.yaml, so it is neither a run folder nor a "
-            f"checkpoint "
-            "(runs lie in <paths.output_dir>/<name>/<date and time>)."
+            "checkpoint (runs lie in <paths.output_dir>/<name>/<date and time>)."
         )
     given = {_key(a) for a in argv if "=" in a and _OVERRIDE.match(a)}
     # A group chosen now drops the recorded values of its keys only where they were written as `model=hub

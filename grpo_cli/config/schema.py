@@ -79,8 +79,7 @@ def defaults(with_training: bool = False) -> dict[str, Any]:
 
     Args:
         with_training: whether `training` holds TRL's fields too. Tab completion wants them; otherwise the
-        section
-            starts empty, so that `--cfg job` shows what this run sets and not TRL's 191 defaults.
+            section starts empty, so that `--cfg job` shows what this run sets and not TRL's 191 defaults.
 
     Returns:
         Nested plain containers.

@@ -1,9 +1,8 @@
 """Every field of the installed TRL's GRPOConfig, read from its source without importing it.
 
 Importing TRL takes seconds (torch, transformers); reading the three class bodies that make up GRPOConfig
-takes a few
-hundredths of one. Names, types, defaults, help and choices so always are those of the TRL that will do the
-training.
+takes a few hundredths of one. Names, types, defaults, help and choices so always are those of the TRL that
+will do the training.
 """
 
 from __future__ import annotations

@@ -9,13 +9,15 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from grpo_cli.config import reward_check, targets
 from grpo_cli.config.field import Field
+from grpo_cli.config.importer import check_target
+from grpo_cli.config.parameters import unknown_arguments
 from grpo_cli.config.removed import SET_ELSEWHERE, instead
 from grpo_cli.config.schema import sections
 from grpo_cli.config.suggest import nearest, nearest_key, or_list
 from grpo_cli.config.values import problem
 from grpo_cli.errors import ConfigError
+from grpo_cli.rewards.check import check_rewards
 
 _SECRET = re.compile(r"(?:^|_)(token|key|secret|password)$", re.IGNORECASE)
 
@@ -89,7 +91,7 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
     found: list[str] = []
     for name, value in plain.items():
         if name == "reward":
-            found += reward_check.check(value)
+            found += check_rewards(value)
         elif name in table and name:
             found += _check_section(name, value, table[name])
         elif name in table[""]:
@@ -146,11 +148,6 @@ def _check_together(training: dict[str, Any]) -> list[str]:
     found = []
     if training.get("bf16") is True and training.get("fp16") is True:
         found.append("training.bf16 and training.fp16 are both true; set one of them.")
-    if training.get("generation_batch_size") is not None and training.get("steps_per_generation") is not None:
-        found.append(
-            "training.generation_batch_size and training.steps_per_generation say the same thing twice; "
-            "set one of them."
-        )
     if training.get("auto_find_batch_size") is True:
         found.append(
             "training.auto_find_batch_size does not work with GRPO (a halved batch would split groups); "
@@ -166,12 +163,25 @@ def _check_together(training: dict[str, Any]) -> list[str]:
 def _check_dataset(dataset: dict[str, Any], fields: dict[str, Field]) -> list[str]:
     """The parts of `dataset` that are open: a generator's arguments, and the entries of a mixture."""
     found = []
+    sources = [s for s in ("path", "generator", "mixture") if s in fields]
+    chosen = [s for s in sources if dataset.get(s)]
+    if sources and not chosen:
+        found.append(
+            "No data is chosen; write dataset=<file, folder or hub id>, or dataset=<choice> (grpo-train "
+            "--help lists them)."
+        )
+    elif len(chosen) > 1:
+        given = " and ".join(f"dataset.{s}" for s in chosen)
+        found.append(
+            f"{given} are both set, and rows come from one of them; choose your own with dataset=<file, "
+            f"folder or hub id>."
+        )
     if isinstance(dataset.get("generator"), str):
-        arguments = dataset.get("generator_kwargs") or {}
-        sentences = targets.problems("dataset.generator", dataset["generator"], arguments, frozenset())
-        found += [
-            s.replace("dataset.", "dataset.generator_kwargs.", 1) if "takes no argument" in s else s for s in sentences
-        ]
+        target = dataset["generator"]
+        if wrong := check_target(target):
+            found.append(f"dataset.generator: {wrong}")
+        else:
+            found += unknown_arguments("dataset.generator_kwargs", target, dataset.get("generator_kwargs") or {})
     mixture = dataset.get("mixture")
     for name, entry in (mixture or {}).items() if isinstance(mixture, dict) else ():
         where = f"dataset.mixture.{name}"

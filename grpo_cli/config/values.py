@@ -47,8 +47,8 @@ def _fits_choice(field: Field, value: Any) -> bool:
 def _bad_choice(field: Field, value: Any, key: str) -> str:
     choices = [show(c) for c in field.choices or ()] + (["auto"] if field.auto else [])
     meant = nearest(show(value), choices)
-    hint = f"did you mean {meant}? " if meant else ""
-    return f"{key} cannot be {show(value)}; {hint}Choices: {or_list(choices, 50)}."
+    hint = f"; did you mean {meant}?" if meant else "."
+    return f"{key} cannot be {show(value)}{hint} Choices: {or_list(choices, 50)}."
 
 
 def _bad_type(field: Field, value: Any, key: str) -> str:

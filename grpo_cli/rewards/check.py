@@ -11,12 +11,11 @@ import importlib
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from grpo_cli.config.importer import check_target, nearest, split_target
+from grpo_cli.config.parameters import Parameters, parameters_of
 from grpo_cli.rewards.signature import FILLED, RESERVED, unknown_options
-from grpo_cli.rewards.source import find_source
 
 _BUILT_IN = "grpo_cli.rewards"
 _SCALARS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
@@ -63,11 +62,8 @@ def _check_entry(name: str, entry: Any) -> list[str]:
 def _check_target(key: str, target: str, options: Mapping[str, Any]) -> list[str]:
     if problem := check_target(target):
         return [f"{key}.target: {problem}"]
-    file = find_source(target)
-    if file is None or file.suffix != ".py":
-        return []
-    parameters = _parameters(ast.parse(file.read_bytes()), split_target(target)[1])
-    if parameters is None:
+    parameters = parameters_of(target)
+    if parameters is None or _is_factory(parameters):
         return []
     problems = [
         problem for name, value in options.items() for problem in _check_option(key, target, name, value, parameters)
@@ -75,13 +71,7 @@ def _check_target(key: str, target: str, options: Mapping[str, Any]) -> list[str
     return problems or _try_out(key, target, options)
 
 
-@dataclass(frozen=True)
-class _Parameters:
-    annotations: dict[str, ast.expr | None]
-    open: bool
-
-
-def _check_option(key: str, target: str, name: str, value: Any, parameters: _Parameters) -> list[str]:
+def _check_option(key: str, target: str, name: str, value: Any, parameters: Parameters) -> list[str]:
     known = [known for known in parameters.annotations if known not in (*FILLED, "self")]
     if unknown_options([name], known, parameters.open):
         return [f"{key}.{name}: {target} has no argument '{name}' to set{nearest(name, known)}"]
@@ -94,6 +84,12 @@ def _check_option(key: str, target: str, name: str, value: Any, parameters: _Par
         if len(allowed) > 1
         else f"{key}.{name} must be {expected}, not {value!r}"
     ]
+
+
+def _is_factory(parameters: Parameters) -> bool:
+    """Whether the function only makes the reward; the reward's own arguments are then not in sight."""
+    scoring = {"completions", "completion", "text", "prompts", "completion_ids"}
+    return parameters.is_function and not scoring & set(parameters.annotations)
 
 
 def _allowed(annotation: ast.expr | None) -> list[str | tuple[Any]] | None:
@@ -128,42 +124,6 @@ def _fits(value: Any, allowed: str | tuple[Any]) -> bool:
     if isinstance(allowed, tuple):
         return type(value) is type(allowed[0]) and value == allowed[0]
     return isinstance(value, _SCALARS[allowed]) and (allowed == "bool" or not isinstance(value, bool))
-
-
-def _parameters(tree: ast.Module, name: str) -> _Parameters | None:
-    """The parameters of the one top-level function or class of that name, None where parsing cannot tell."""
-    found = [node for node in tree.body if getattr(node, "name", None) == name]
-    if len(found) != 1:
-        return None
-    node = found[0]
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return None if node.decorator_list or _is_factory(node) else _arguments([node])
-    if not isinstance(node, ast.ClassDef) or node.decorator_list or node.bases or node.keywords:
-        return None
-    methods = [
-        method
-        for method in node.body
-        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and method.name in ("__init__", "__call__")
-    ]
-    # Only the constructor's **kwargs takes options; those of __call__ are there for the data's columns.
-    return _Parameters(
-        _arguments(methods).annotations,
-        _arguments([method for method in methods if method.name == "__init__"]).open,
-    )
-
-
-def _is_factory(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether the function only makes the reward; the reward's own arguments are then not in sight."""
-    names = _arguments([node]).annotations
-    return not {"completions", "completion", "text", "prompts", "completion_ids"} & set(names)
-
-
-def _arguments(nodes: list[Any]) -> _Parameters:
-    arguments = [node.args for node in nodes]
-    return _Parameters(
-        annotations={arg.arg: arg.annotation for args in arguments for arg in (*args.args, *args.kwonlyargs)},
-        open=any(args.kwarg for args in arguments),
-    )
 
 
 def _try_out(key: str, target: str, options: Mapping[str, Any]) -> list[str]:

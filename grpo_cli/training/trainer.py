@@ -37,6 +37,7 @@ class RunTrainer(GRPOTrainer):
         self.args: Any  # a GRPOConfig, which the base class does not say
         self._logs: dict[str, Any]
         self.num_generations: int
+        self.num_generations_eval: int
         self.recorder = recorder
         self.completion_tokens = 0
         self.last_completions: list[dict[str, Any]] = []

@@ -23,9 +23,8 @@ def test_table_is_the_dataclass() -> None:
     for field in real:
         default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
         assert table[field.name].default == default, field.name
-        assert table[field.name].help == re.sub(r"\s+", " ", field.metadata.get("help", "")).replace("%%", "%"), (
-            field.name
-        )
+        told = re.sub(r"\s+", " ", field.metadata.get("help", "")).replace("%%", "%").strip()
+        assert table[field.name].help == told, field.name
         stated = field.metadata.get("choices")
         if stated:
             assert table[field.name].choices == tuple(stated), field.name

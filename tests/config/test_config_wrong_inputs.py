@@ -100,6 +100,11 @@ WRONG = [
         "model=hab: no such choice; did you mean hub? Choices: embedded, hub. "
         "A hub id has a slash (Qwen/Qwen3-0.6B), and a folder must exist.",
     ),
+    (["model.dtype=xyzxyz"], "model.dtype cannot be xyzxyz. Choices: auto, float32, bfloat16, float16."),
+    (
+        ["dataset.generator=grpo_cli.data.nowhere:rows"],
+        "dataset.generator: there is no module grpo_cli.data.nowhere in grpo-train.",
+    ),
     (["peft=lara"], "peft=lara: no such choice; did you mean lora? Choices: lora, none, qlora."),
     (
         ["model=hub"],
@@ -128,6 +133,20 @@ WRONG = [
         "GRPO_TRAIN_NOT_SET=…",
     ),
     (["training.seed=${sed}"], "training.seed refers to ${sed}, which does not exist; did you mean ${seed}?"),
+    (
+        ["launch=cpu", "training.num_generations=5"],
+        "per_device_train_batch_size x processes x gradient_accumulation_steps = 64 x 1 x 1 = 64 completions do not make "
+        "whole groups of training.num_generations=5; training.gradient_accumulation_steps=5 or training.num_generations=8 would do.",
+    ),
+    (
+        ["dataset=custom"],
+        "No data is chosen; write dataset=<file, folder or hub id>, or dataset=<choice> (grpo-train --help lists them).",
+    ),
+    (
+        ["dataset=rows.jsonl", "dataset.generator=mine:rows"],
+        "dataset.path and dataset.generator are both set, and rows come from one of them; "
+        "choose your own with dataset=<file, folder or hub id>.",
+    ),
     (["--bogus"], "There is no option --bogus; see grpo-train --help."),
     (["--config-dir", "nowhere"], "The folder nowhere given with --config-dir does not exist."),
     (

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from grpo_cli.config.source import find_source
 from grpo_cli.rewards.check import check_rewards
-from grpo_cli.rewards.source import find_source, reward_sources
+from grpo_cli.rewards.source import reward_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMAT = "grpo_cli.rewards.form:format"

@@ -16,14 +16,13 @@ class RootConfig:
     resume: str = option(
         "auto",
         help="auto: go on from the newest complete checkpoint in the run's own folder, if it has one "
-        "(after a crash, "
-        "or with hydra.run.dir given); never: start anew; a run folder or checkpoint: go on from there.",
+        "(after a crash, or with hydra.run.dir given); never: start anew; a run folder or checkpoint: go on "
+        "from there.",
     )
     objective: str = option(
         "auto",
         help="Metric reported as the run's result and to sweeps. auto: eval/accuracy where a reward "
-        "tells right from "
-        "wrong, otherwise eval/reward.",
+        "tells right from wrong, otherwise eval/reward.",
     )
     direction: str = option(
         "maximize", help="Whether more or less of the objective is better.", choices=("maximize", "minimize")

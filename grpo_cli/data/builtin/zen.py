@@ -30,7 +30,5 @@ def zen() -> dict[str, list[dict[str, str]]]:
     Returns:
         `{"train": rows, "test": rows}`, 17 and 2 rows `{"prompt": "Beautiful is better than"}`.
     """
-    rows = [
-        {"prompt": " ".join(line.split()[:kept])} for line, kept in zip(aphorisms(), KEPT_WORDS, strict=True)
-    ]
+    rows = [{"prompt": " ".join(line.split()[:kept])} for line, kept in zip(aphorisms(), KEPT_WORDS, strict=True)]
     return {"train": rows[:-NUM_TEST], "test": rows[-NUM_TEST:]}
