@@ -74,12 +74,13 @@ def reward_entry() -> dict[str, Field]:
     return fields_of("reward.<name>", REWARD_ENTRY)
 
 
-def defaults(with_training: bool = False) -> dict[str, Any]:
+def defaults(training_prefix: str | None = None) -> dict[str, Any]:
     """Build the bottom layer of every composition: each section with each key at its default.
 
     Args:
-        with_training: whether `training` holds TRL's fields too. Tab completion wants them; otherwise the
-            section starts empty, so that `--cfg job` shows what this run sets and not TRL's 191 defaults.
+        training_prefix: puts the TRL fields whose names begin so into `training`, as tab completion wants
+            them; None leaves it empty, so that `--cfg job` shows what this run sets and not TRL's 191
+            defaults.
 
     Returns:
         Nested plain containers.
@@ -93,5 +94,9 @@ def defaults(with_training: bool = False) -> dict[str, Any]:
             tree.update(values)
         if section == "dataset":  # the order in which a person reads a run
             tree["reward"] = {}
-            tree["training"] = {n: f.default for n, f in read_fields().items()} if with_training else {}
+            tree["training"] = {} if training_prefix is None else _beginning(training_prefix)
     return tree
+
+
+def _beginning(prefix: str) -> dict[str, Any]:
+    return {name: field.default for name, field in read_fields().items() if name.startswith(prefix)}
