@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from grpo_cli.config.compose import check_or_discard
 from grpo_cli.errors import EXIT_CONFIG, EXIT_FAILED, ConfigError
 from grpo_cli.launch.signals import Interrupted
 from grpo_cli.runs.folder import RunFolder
@@ -58,7 +59,8 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
     from grpo_cli.commands._job import run_job
 
     hydra = HydraConfig.get()
-    assert _current is not None
+    global _current
+    _current = _current or Sweep(Path(hydra.sweep.dir).absolute(), [])
     _current.direction = cfg.direction
     job = _current.job(int(hydra.job.num), overrides)
     job.folder = str(Path(hydra.runtime.output_dir).absolute())
@@ -66,6 +68,7 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
     _current.save()
     result: dict[str, Any] = {"status": "failed"}
     try:
+        check_or_discard(cfg, Path(job.folder))
         finished = run_job(cfg, overrides)
         result = finished.result if finished else {"status": "completed"}
     except ConfigError as error:
@@ -75,7 +78,9 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
         raise
     finally:
         job.status = result.get("status", "failed")
-        job.objective = (result.get("objective") or {}).get("value")
+        objective = result.get("objective") or {}
+        _current.objective = objective.get("name") or _current.objective
+        job.objective = objective.get("value")
         job.seconds, job.error = result.get("seconds"), result.get("error")
         _current.save()
     if job.status != "completed" and cfg.sweep.fail_fast:

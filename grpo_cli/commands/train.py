@@ -8,9 +8,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from grpo_cli.errors import EXIT_DONE, GrpoTrainError
+from grpo_cli.errors import EXIT_DONE, EXIT_SIGINT, GrpoTrainError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from omegaconf import DictConfig
 
 
@@ -21,27 +23,52 @@ def main() -> int:
         The exit code: 0 done, 1 the run failed, 2 the configuration is wrong, 130 and 143 interrupted.
     """
     argv = sys.argv[1:]
+    if any(a in ("-h", "--help", "--version") or a.split("=")[0] == "--fields" for a in argv):
+        from grpo_cli.config.help import answer
+
+        return _exit_code(lambda: answer(argv))
+    from grpo_cli.config.compose import run
+
+    return _exit_code(lambda: run(argv, _run_job))
+
+
+def _exit_code(command: Callable[[], None]) -> int:
+    """Run a command and turn how it ended into an exit code, telling the user of what went wrong."""
+    code = EXIT_DONE
     try:
-        if any(a in ("-h", "--help", "--version") or a.split("=")[0] == "--fields" for a in argv):
-            from grpo_cli.config.help import answer
-
-            answer(argv)
-            return EXIT_DONE
-        from grpo_cli.config.compose import run
-
-        run(argv, _run_job)
-    except GrpoTrainError as e:
+        command()
+    except GrpoTrainError as error:
         # One problem a line, the program's name before each, as compilers do.
-        for line in str(e).splitlines():
+        for line in str(error).splitlines():
             print(f"grpo-train: {line}", file=sys.stderr)
-        return e.exit_code
+        code = error.exit_code
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone (… | head); nothing is wrong
-    return EXIT_DONE
+    except KeyboardInterrupt:  # before there was a run to stop
+        code = EXIT_SIGINT
+    except BaseException as error:
+        # Interrupted, SweepFailed and SystemExit carry the code; anything else is a bug and shows its traceback.
+        carried = getattr(error, "exit_code", getattr(error, "code", None))
+        if not isinstance(carried, int):
+            raise
+        code = carried
+    return _close_sweep(code)
+
+
+def _close_sweep(code: int) -> int:
+    """After a multirun: the table of its jobs, and an exit code that counts all of them."""
+    module = sys.modules.get("grpo_cli.commands._sweep")
+    sweep = module.current_sweep() if module else None
+    if module is None or sweep is None:
+        return code
+    from grpo_cli.display.jobs import print_jobs_table
+
+    print_jobs_table(sweep.rows(), objective=sweep.objective, direction=sweep.direction)
+    return code or module.sweep_exit_code(sweep)
 
 
 def _run_job(cfg: DictConfig, overrides: list[str]) -> float | None:
-    """Hand a checked config on; imported here, since only a real run needs it."""
+    """Hand a composed config on; imported here, since only a real run needs it."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 

@@ -101,9 +101,7 @@ def run(argv: Sequence[str], job: Job, program: str = "grpo-train") -> None:
 
 def _training_prefix() -> str | None:
     """What tab completion has of a training key so far; all 191 in every composition would cost it 0.1 s."""
-    section, dot, name = (
-        os.environ.get("COMP_LINE", "training.").rpartition(" ")[2].lstrip("+~").partition(".")
-    )
+    section, dot, name = os.environ.get("COMP_LINE", "training.").rpartition(" ")[2].lstrip("+~").partition(".")
     return name.rstrip("=") if dot and section == "training" else None
 
 
@@ -166,16 +164,17 @@ class Task:
 
     def __call__(self, cfg: DictConfig) -> float | None:
         """Check the config and run the job."""
-        folder = run_folder()
+        multirun = HydraConfig.get().mode == RunMode.MULTIRUN
         # Unresolved: an override may refer to a secret, or to nothing that exists.
         overrides = [str(o) for o in OmegaConf.to_container(HydraConfig.get().overrides.task)]  # type: ignore[union-attr]
         try:
-            check_or_discard(cfg, folder)
+            if not multirun:  # a sweep checks job by job itself, since one bad job does not end it
+                check_or_discard(cfg, run_folder())
             _restore(self.wanted_by_user)
             return self.job(cfg, overrides)
         except Exception as e:
             self.raised.append(e)
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+            if multirun:
                 raise  # the sweeper wants to know which job failed
             return None  # raised again after Hydra is done, without Hydra's own lines about it
         finally:

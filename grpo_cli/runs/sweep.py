@@ -46,6 +46,7 @@ class Sweep:
     def __init__(self, directory: Path, jobs: list[list[str]]) -> None:
         self.directory = directory
         self.jobs = [Job(number, list(overrides)) for number, overrides in enumerate(jobs)]
+        self.objective = "objective"
         self.direction = "maximize"
         self.save()
 
@@ -57,7 +58,10 @@ class Sweep:
 
     def save(self) -> None:
         """Write `sweep.json` atomically."""
-        write_json(self.directory / "sweep.json", {"direction": self.direction, "jobs": [asdict(j) for j in self.jobs]})
+        write_json(
+            self.directory / "sweep.json",
+            {"objective": self.objective, "direction": self.direction, "jobs": [asdict(j) for j in self.jobs]},
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """The jobs as plain dicts, for the table."""

@@ -15,9 +15,8 @@ class RootConfig:
     seed: int = option(42, help="Seed of everything random; training.seed follows it.")
     resume: str = option(
         "auto",
-        help="auto: go on from the newest complete checkpoint in the run's own folder, if it has one "
-        "(after a crash, or with hydra.run.dir given); never: start anew; a run folder or checkpoint: go on "
-        "from there.",
+        help="auto: go on with the newest run of the same name and configuration that did not finish, from its last "
+        "complete checkpoint; never: start anew; a run folder or checkpoint: go on from there.",
     )
     objective: str = option(
         "auto",
@@ -27,7 +26,7 @@ class RootConfig:
     direction: str = option(
         "maximize", help="Whether more or less of the objective is better.", choices=("maximize", "minimize")
     )
-    dry_run: bool = option(False, help="Stop after checking: everything is composed and validated, nothing is trained.")
+    dry_run: bool = option(False, help="Compose, check, print the command that would be launched, and train nothing.")
     display: str = option(
         "auto",
         help="What is shown while training. auto: live where the output is a terminal, otherwise plain lines.",
