@@ -47,8 +47,7 @@ class JsonlTail:
         try:
             stat = os.fstat(fd)  # of the file that is open: it may have been replaced since
             replaced = self._inode is not None and (
-                stat.st_ino != self._inode
-                or (self._offset > 0 and os.pread(fd, 1, self._offset - 1) != b"\n")
+                stat.st_ino != self._inode or (self._offset > 0 and os.pread(fd, 1, self._offset - 1) != b"\n")
             )
             if replaced:
                 self._offset = 0

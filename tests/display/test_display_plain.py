@@ -39,7 +39,10 @@ SMALL = [
     {"event": "phase", "name": "done", "time": 1008.0},
 ]
 LINES = """\
-grpo-train  addition  embedded  addition  exact_match+format
+grpo-train  addition
+model: embedded
+dataset: addition
+rewards: exact_match + format
 folder: outputs/addition/2026-01-31_12-00-00
 starting
 loading model
@@ -120,9 +123,7 @@ def test_the_mode_follows_the_stream(tmp_path: Path, monkeypatch: pytest.MonkeyP
                 monkeypatch.setenv(key, value)
             assert type(make_display(mode, folder, {}, terminal)).__name__ == name, (env, mode)
     os.close(master)
-    with pytest.raises(
-        ConfigError, match="display=loud is not known; write display=auto, live, plain or quiet"
-    ):
+    with pytest.raises(ConfigError, match="display=loud is not known; write display=auto, live, plain or quiet"):
         make_display("loud", folder, {})
 
 
