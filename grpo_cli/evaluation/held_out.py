@@ -52,7 +52,6 @@ class HeldOutEvaluation:
         self.rewards = rewards
         self.settings = settings
         self.recorder = recorder
-        self.latest: dict[str, Any] | None = None
 
     def run(self, step: int) -> dict[str, Any]:
         """Evaluate once and record it.
@@ -80,7 +79,6 @@ class HeldOutEvaluation:
         metrics |= {"eval/samples": len(records), "eval/seconds": time.perf_counter() - started}
         self.recorder.completions("eval", records)
         self.recorder.metrics("eval", step, metrics)
-        self.latest = {"step": step, **metrics}
         return metrics
 
     def _generate_and_score(self) -> list[dict[str, Any]]:
