@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grpo_cli.config.importer import import_target, nearest
+from grpo_cli.config.importer import import_target
+from grpo_cli.config.suggest import meant_or_known
 from grpo_cli.errors import ConfigError
+from grpo_cli.rewards.check import NO_REWARD
 from grpo_cli.rewards.reward import AsyncReward, Reward
 from grpo_cli.rewards.signature import (
     CONTEXT_NAMES,
@@ -76,7 +78,7 @@ def build_rewards(cfg_reward: Mapping[str, Mapping[str, Any]], *, context: Rewar
     if problems:
         raise ConfigError(*problems)
     if not rewards:
-        raise ConfigError("reward is empty, so there is nothing to learn: write reward=[exact_match], say")
+        raise ConfigError(NO_REWARD)
     return rewards
 
 
@@ -168,7 +170,7 @@ def _signature(name: str, target: str, function: Callable[..., Any]) -> Signatur
 
 def _refuse_unknown(name: str, target: str, options: Mapping[str, Any], known: Sequence[str], is_open: bool) -> None:
     problems = [
-        f"reward.{name}.{key}: {target} has no argument '{key}' to set{nearest(key, known)}"
+        f"reward.{name}.{key}: {target} has no argument '{key}' to set{meant_or_known(key, known)}"
         for key in unknown_options(options, known, is_open)
     ]
     if problems:

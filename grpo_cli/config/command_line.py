@@ -1,8 +1,7 @@
-"""Conveniences of the command line, turned into plain Hydra overrides before Hydra sees them.
+"""The command line before Hydra sees it: conveniences turned into plain overrides, unknown options refused.
 
-`model=Qwen/Qwen3-0.6B` becomes `model=hub model.name=Qwen/Qwen3-0.6B`, `dataset=rows.jsonl` becomes
-`dataset=custom dataset.path=rows.jsonl`, and `resume=<run folder>` is preceded by the overrides recorded
-there.
+`model=Qwen/Qwen3-0.6B` becomes `model=hub model.name=Qwen/Qwen3-0.6B`, `dataset=rows.jsonl` becomes `dataset=custom
+dataset.path=rows.jsonl`, and `resume=<run folder>` is preceded by the overrides recorded there.
 """
 
 from __future__ import annotations
@@ -62,6 +61,24 @@ def config_dirs(argv: Sequence[str]) -> list[Path]:
     return found
 
 
+def check_options(arguments: Sequence[str]) -> None:
+    """Refuse an unknown option in our own words; Hydra would print the usage of all of its.
+
+    Raises:
+        ConfigError: an option that Hydra does not have, or one without its value.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    def refuse(message: str) -> None:
+        unknown = message.removeprefix("unrecognized arguments: ")
+        what = f"There is no option {unknown}" if unknown != message else message.strip().capitalize()
+        raise ConfigError(f"{what}; see grpo-train --help.")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign,assignment]
+    parser.parse_args(list(arguments))
+
+
 def _is_free(group: str, value: str, extra: Sequence[Path]) -> bool:
     """Tell whether a value is no choice of the group but a hub id, a folder or a file."""
     if value in choices(group, extra):
@@ -117,8 +134,7 @@ def _with_recorded(argv: Sequence[str]) -> list[str]:
             "checkpoint (runs lie in <paths.output_dir>/<name>/<date and time>)."
         )
     given = {_key(a) for a in argv if "=" in a and _OVERRIDE.match(a)}
-    # A group chosen now drops the recorded values of its keys only where they were written as `model=hub
-    # model.name=…`.
+    # A group chosen now drops the recorded values of its keys only where they were written `model=hub model.name=…`.
     reopened = {key for group, (_, key) in _OPEN.items() if group in given}
     recorded = [o for o in _read_list(file) if _key(o) not in given | reopened | {"resume", "dry_run"}]
     return [*recorded, *argv]
