@@ -88,4 +88,6 @@ def _account(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     user = [f for f in frames if "importlib" not in f.filename and f.filename != __file__]
     at = f" ({user[-1].filename}, line {user[-1].lineno})" if user else ""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"it imports {error.name}, which is not installed here{at}"
     return f"{type(error).__name__}: {error}{at}"

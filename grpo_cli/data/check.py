@@ -101,7 +101,7 @@ def required_data_files(cfg: Mapping[str, Any]) -> list[str]:
             problems += _values(source, key)
             problems += _source(source, key)
         except ConfigError as error:
-            problems += error.problems
+            problems += [p if p.startswith(key) else f"{key}: {p}" for p in error.problems]
     return list(dict.fromkeys(problems))
 
 

@@ -115,7 +115,10 @@ def _function(
     name: str, target: str, options: dict[str, Any], context: RewardContext
 ) -> tuple[Callable[..., Any], Signature, dict[str, Any]]:
     """The function that scores, its signature, and the options that are passed with each call."""
-    found = import_target(target)
+    try:
+        found = import_target(target)
+    except ConfigError as error:
+        raise ConfigError(*(f"reward.{name}.target: {problem}" for problem in error.problems)) from error
     if not callable(found):
         raise ConfigError(f"reward.{name}.target: {target} is a {type(found).__name__}, not a function")
     signature = _signature(name, target, found)
