@@ -14,8 +14,8 @@ from grpo_cli.config.places import choices, search_path
 from grpo_cli.errors import ConfigError
 
 # group → (the choice that takes any value, the key that holds it)
-_OPEN = {"model": ("hub", "model.name"), "dataset": ("custom", "dataset.path")}
-_DATA_FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".jsonl.gz", ".json.gz", ".csv.gz")
+OPEN_GROUPS = {"model": ("hub", "model.name"), "dataset": ("custom", "dataset.path")}
+DATA_FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".jsonl.gz", ".json.gz", ".csv.gz")
 _UNQUOTED = re.compile(r"[\w/\-\\+.$%*@?|:]+")
 _OVERRIDE = re.compile(r"[+~]{0,2}[\w./@:-]+")
 
@@ -37,7 +37,7 @@ def rewrite(argv: Sequence[str]) -> list[str]:
     out: list[str] = []
     for arg in _with_recorded(argv):
         group, equals, value = arg.partition("=")
-        if equals and group in _OPEN and value:
+        if equals and group in OPEN_GROUPS and value:
             out += _open_value(group, value, extra)
         else:
             out.append(arg)
@@ -86,7 +86,7 @@ def _is_free(group: str, value: str, extra: Sequence[Path]) -> bool:
     if "/" in value:
         folder = value.split("/")[0]
         return value.startswith((".", "/", "~")) or not any((p / group / folder).is_dir() for p in search_path(extra))
-    return value.lower().endswith(_DATA_FILES) or Path(value).exists()
+    return value.lower().endswith(DATA_FILES) or Path(value).exists()
 
 
 def _open_value(group: str, value: str, extra: Sequence[Path]) -> list[str]:
@@ -97,7 +97,7 @@ def _open_value(group: str, value: str, extra: Sequence[Path]) -> list[str]:
     free = [_is_free(group, v, extra) for v in values]
     if not any(free):
         return [f"{group}={value}"]
-    choice, key = _OPEN[group]
+    choice, key = OPEN_GROUPS[group]
     if not all(free):
         known = ", ".join(v for v, f in zip(values, free, strict=True) if not f)
         raise ConfigError(
@@ -135,7 +135,7 @@ def _with_recorded(argv: Sequence[str]) -> list[str]:
         )
     given = {_key(a) for a in argv if "=" in a and _OVERRIDE.match(a)}
     # A group chosen now drops the recorded values of its keys only where they were written `model=hub model.name=…`.
-    reopened = {key for group, (_, key) in _OPEN.items() if group in given}
+    reopened = {key for group, (_, key) in OPEN_GROUPS.items() if group in given}
     recorded = [o for o in _read_list(file) if _key(o) not in given | reopened | {"resume", "dry_run"}]
     return [*recorded, *argv]
 

@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from grpo_cli.config import places, schema
 from grpo_cli.config.command_line import check_options, config_dirs, rewrite
+from grpo_cli.config.completion import training_prefix
 from grpo_cli.config.validate import check
 from grpo_cli.errors import ConfigError
 
@@ -75,7 +76,7 @@ def run(argv: Sequence[str], job: Job, program: str = "grpo-train") -> None:
     arguments = list(argv) if completing else rewrite(argv)
     check_options(arguments)
     sys.argv = [sys.argv[0] if completing else program, *arguments]
-    register(_training_prefix() if completing else None)
+    register(training_prefix() if completing else None)
     main = hydra.main(version_base="1.3", config_path=str(places.conf_dir()), config_name="train")
     task = Task(job, wanted_by_user)
     os.environ[_FULL_ERROR] = "1"  # in this process only: lets the original exceptions through
@@ -94,12 +95,6 @@ def run(argv: Sequence[str], job: Job, program: str = "grpo-train") -> None:
         _restore(wanted_by_user)
     if task.raised:
         raise task.raised[0]
-
-
-def _training_prefix() -> str | None:
-    """What tab completion has of a training key so far; all 191 in every composition would cost it 0.1 s."""
-    section, dot, name = os.environ.get("COMP_LINE", "training.").rpartition(" ")[2].lstrip("+~").partition(".")
-    return name.rstrip("=") if dot and section == "training" else None
 
 
 def _restore(value: str | None) -> None:
