@@ -101,7 +101,7 @@ def find_fields(pattern: str) -> list:
     else:
         found = [f for f in table if wanted in f.key.lower()]
     if not found:
-        from grpo_cli.config.suggest import nearest_key
+        from grpo_cli.config.other_names import nearest_key
 
         section, _, name = pattern.rpartition(".")
         meant = nearest_key(section, name.strip("*"))
@@ -112,7 +112,7 @@ def find_fields(pattern: str) -> list:
 
 def print_fields(pattern: str) -> None:
     """Print the matching keys: a table in a terminal, tab-separated lines into a pipe."""
-    from grpo_cli.config.types import describe, show
+    from grpo_cli.config.fields import describe, show
 
     rows = []
     for field in find_fields(pattern):
@@ -132,7 +132,7 @@ def _short(default: str) -> str:
 
 
 def _joined(choices: Iterable[object] | None) -> str:
-    from grpo_cli.config.types import show
+    from grpo_cli.config.fields import show
 
     return ", ".join(show(c) for c in choices) if choices else ""
 

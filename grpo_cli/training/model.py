@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig, PreTrain
 
 import grpo_cli
 from grpo_cli.errors import ConfigError
+from grpo_cli.preflight.files import is_local, is_template_text
 
 EMBEDDED = Path(grpo_cli.__file__).parent / "assets" / "embedded"
 
@@ -139,10 +140,7 @@ def quantization_config(peft: dict[str, Any]) -> Any | None:
 def _load_problem(key: str, source: str, error: Exception) -> str:
     """One sentence for a model or tokenizer that cannot be loaded."""
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    looks_local = source.startswith((".", "/", "~")) or Path(source).exists()
-    if looks_local and not Path(source).is_dir():
-        return f"model.{key}: there is no folder {source}; give a folder saved by save_pretrained, or a hub id."
-    if looks_local:
+    if is_local(source):
         return f"model.{key}: the folder {source} holds nothing transformers can load ({reason})."
     return (
         f"model.{key}: '{source}' is neither a local folder nor a hub id that can be reached ({reason}); "
@@ -152,8 +150,7 @@ def _load_problem(key: str, source: str, error: Exception) -> str:
 
 def _read_template(template: str) -> str:
     """The chat template's text: a file's contents, or the text itself."""
-    is_text = "{%" in template or "{{" in template
-    if is_text:
+    if is_template_text(template):
         return template
     path = Path(template).expanduser()
     try:
@@ -172,7 +169,8 @@ def _check_template(tokenizer: PreTrainedTokenizerBase) -> None:
             [{"role": "user", "content": "ping"}], tokenize=False, add_generation_prompt=True
         )
     except Exception as error:  # jinja2 raises many kinds, and so may the template itself
-        raise ConfigError(f"model.chat_template: the template cannot be rendered ({error}).") from error
+        line = f", line {error.lineno}" if hasattr(error, "lineno") else ""
+        raise ConfigError(f"model.chat_template: the template cannot be rendered: {error}{line}.") from error
     if "ping" not in rendered:
         raise ConfigError(
             "model.chat_template: the rendered template does not hold the user's message; it must print "

@@ -103,7 +103,8 @@ WRONG = [
     (["model.dtype=xyzxyz"], "model.dtype cannot be xyzxyz. Choices: auto, float32, bfloat16, float16."),
     (
         ["dataset.generator=grpo_cli.data.nowhere:rows"],
-        "dataset.generator: there is no module grpo_cli.data.nowhere in grpo-train.",
+        "dataset.generator: there is no module 'grpo_cli.data.nowhere': write a module that Python finds from here, "
+        "or a file as path/to/file.py:name.",
     ),
     (["peft=lara"], "peft=lara: no such choice; did you mean lora? Choices: lora, none, qlora."),
     (
@@ -135,17 +136,26 @@ WRONG = [
     (["training.seed=${sed}"], "training.seed refers to ${sed}, which does not exist; did you mean ${seed}?"),
     (
         ["launch=cpu", "training.num_generations=5"],
-        "per_device_train_batch_size x processes x gradient_accumulation_steps = 64 x 1 x 1 = 64 completions do not make "
-        "whole groups of training.num_generations=5; training.gradient_accumulation_steps=5 or training.num_generations=8 would do.",
+        "training.num_generations=5 does not divide the generation batch of 64 completions (64 per device × 1 process × "
+        "1 step per generation); write training.num_generations=4 or training.per_device_train_batch_size=65.",
+    ),
+    (
+        ["launch=cpu", "launch.num_processes=2", "training.per_device_train_batch_size=3"],
+        "training.num_generations=8 does not divide the generation batch of 6 completions (3 per device × 2 processes × "
+        "1 step per generation); write training.num_generations=6 or training.per_device_train_batch_size=4.",
+    ),
+    (
+        ["training.generation_batch_size=100"],
+        "training.generation_batch_size=100 is not a multiple of the global batch of 64 (64 × 1 process); "
+        "write training.generation_batch_size=128.",
     ),
     (
         ["dataset=custom"],
-        "No data is chosen; write dataset=<file, folder or hub id>, or dataset=<choice> (grpo-train --help lists them).",
+        "dataset names no data: write dataset=<file, folder or hub id>, or dataset=<choice> (grpo-train --help lists them).",
     ),
     (
         ["dataset=rows.jsonl", "dataset.generator=mine:rows"],
-        "dataset.path and dataset.generator are both set, and rows come from one of them; "
-        "choose your own with dataset=<file, folder or hub id>.",
+        "dataset.path and dataset.generator are both set, and rows come from one of them: set the other to null.",
     ),
     (["--bogus"], "There is no option --bogus; see grpo-train --help."),
     (["--config-dir", "nowhere"], "The folder nowhere given with --config-dir does not exist."),
@@ -165,20 +175,21 @@ WRONG = [
     ),
     (
         ["reward.polite.weight=0.5"],
-        "reward.polite has no target (it sets weight): add polite to the selection, reward=[…,polite], "
-        "give your own, reward.polite.target=my_rewards.py:function, or leave it out, ~reward.polite.",
+        "reward.polite has no target (it sets only weight): select it, reward=[…,polite], name a function of your own, "
+        "reward.polite.target=my_rewards.py:function, or leave it out, ~reward.polite.",
     ),
     (
         ["reward.exact_match.wieght=2"],
-        "reward.exact_match.wieght: no such key; did you mean reward.exact_match.weight?",
+        "reward.exact_match.wieght: grpo_cli.rewards.correctness:exact_match has no argument 'wieght' to set; "
+        "did you mean 'weight'?",
     ),
     (
         ["reward.mine.target=mine.py:polite"],
-        "reward.mine.target: there is no file mine.py; looked from {cwd}.",
+        "reward.mine.target: there is no file 'mine.py' (looked in {cwd}).",
     ),
     (
         ["reward.mine.target=polite"],
-        "reward.mine.target must look like my_rewards.py:function or package.module:function, not 'polite'.",
+        "reward.mine.target: 'polite' names no function: write package.module:name or path/to/file.py:name.",
     ),
     (
         ["model=embedded,a/b"],
@@ -232,11 +243,8 @@ def test_own_reward_file_is_read_but_not_run(command: Callable, workdir: Path) -
         "def brief(completion, limit=10):\n    return 1.0\n"
     )
     got = command("reward.mine.target=mine.py:polit")
-    assert got.err == (
-        "grpo-train: reward.mine.target: mine.py has no function polit; did you mean polite? "
-        "It defines polite, brief.\n"
-    )
+    assert got.err == ("grpo-train: reward.mine.target: 'mine.py' has no 'polit'; did you mean 'polite'?\n")
     got = command("reward.mine.target=mine.py:brief", "reward.mine.limt=3")
     assert got.err == (
-        "grpo-train: reward.mine.limt: mine.py:brief takes no argument limt; did you mean limit? It takes limit.\n"
+        "grpo-train: reward.mine.limt: mine.py:brief has no argument 'limt' to set; did you mean 'limit'?\n"
     )
