@@ -94,17 +94,31 @@ def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any]) -> dict
     """
     for warning in plan.warnings:
         print(f"grpo-train: {warning}", file=sys.stderr)
-    header = {"name": config["name"], "model": config["model"]["name"], "folder": str(folder.root)}
     set_events_aside(folder)
-    with make_display(config["display"], folder, header) as display:
+    # A debugger needs the terminal for itself.
+    mode = "quiet" if plan.foreground else config["display"]
+    with make_display(mode, folder, header_of(config, folder)) as display:
         try:
-            outcome = supervise(plan, folder, on_tick=display.tick, grace_seconds=config["launch"]["grace_seconds"])
+            outcome = supervise(plan, folder, on_tick=display.tick, on_stop=display.note)
         except Interrupted as interrupted:
             display.finish(record(folder, interrupted.outcome))
             raise
         result = record(folder, outcome)
         display.finish(result)
     return result
+
+
+def header_of(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
+    """What the display says the run is made of; the folder as one would type it."""
+    dataset = config["dataset"]
+    root = folder.root
+    return {
+        "name": config["name"],
+        "model": config["model"]["name"],
+        "dataset": dataset["path"] or str(dataset["generator"] or "mixture").rpartition(":")[2],
+        "rewards": list(config["reward"]),
+        "folder": str(root.relative_to(Path.cwd()) if root.is_relative_to(Path.cwd()) else root),
+    }
 
 
 def record(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:

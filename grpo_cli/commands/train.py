@@ -63,7 +63,11 @@ def _close_sweep(code: int) -> int:
         return code
     from grpo_cli.display.jobs import print_jobs_table
 
+    print()
     print_jobs_table(sweep.rows(), objective=sweep.objective, direction=sweep.direction)
+    for job in sweep.jobs:
+        if job.error:
+            print(f"job {job.number}: {job.error.splitlines()[0]}", file=sys.stderr)
     return code or module.sweep_exit_code(sweep)
 
 

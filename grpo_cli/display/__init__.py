@@ -34,25 +34,18 @@ def make_display(mode: str, folder: RunFolder, header: dict[str, Any], stream: I
     Raises:
         ConfigError: the mode is unknown.
     """
-    from grpo_cli.display.terminal import is_live_terminal
+    from grpo_cli.display.base import Display
+    from grpo_cli.display.console import can_redraw
+    from grpo_cli.display.live import LiveDisplay
+    from grpo_cli.display.plain import PlainDisplay
+    from grpo_cli.errors import ConfigError
 
     stream = sys.stdout if stream is None else stream
     if mode not in MODES:
-        from grpo_cli.errors import ConfigError
-
         raise ConfigError(f"display={mode} is not known; write display={', '.join(MODES[:-1])} or {MODES[-1]}.")
-    if mode == "auto":
-        mode = "plain" if os.environ.get("CI") else "live"
-    if mode == "live" and not is_live_terminal(stream):
-        mode = "plain"
-    if mode == "live":
-        from grpo_cli.display.live import LiveDisplay
-
+    if mode == "quiet":
+        return Display(folder, header, stream)
+    wants_live = mode == "live" or (mode == "auto" and not os.environ.get("CI"))
+    if wants_live and can_redraw(stream):
         return LiveDisplay(folder, header, stream)
-    if mode == "plain":
-        from grpo_cli.display.plain import PlainDisplay
-
-        return PlainDisplay(folder, header, stream)
-    from grpo_cli.display.base import Display
-
-    return Display(folder, header, stream)
+    return PlainDisplay(folder, header, stream)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from types import TracebackType
 from typing import IO, Any
 
+from grpo_cli.display.console import make_console
 from grpo_cli.display.follow import Follower
+from grpo_cli.display.summary import print_summary
 from grpo_cli.runs.folder import RunFolder
 
 
@@ -25,10 +26,10 @@ class Display:
     def __init__(self, folder: RunFolder, header: dict[str, Any], stream: IO[str] | None = None) -> None:
         self.folder = folder
         self.header = {"folder": str(folder.root), **header}
-        self.stream: IO[str] = sys.stdout if stream is None else stream
+        self.console = make_console(stream)
         self.follower = Follower(folder)
         self.note_text = ""
-        self._closed = False
+        self.closed = False
 
     def __enter__(self) -> Display:
         self.follower.poll()
@@ -38,22 +39,23 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closed = True
+        self.close()
 
     def tick(self) -> None:
         """Look for news in the run folder and show them."""
+        self.follower.poll()
 
     def note(self, text: str) -> None:
         """Show one line from the program itself (what a Ctrl-C set going); an empty one takes it away."""
         self.note_text = text
-        if not self._closed:
-            self.show_note(text)
 
-    def show_note(self, text: str) -> None:
-        """Bring a new note to the screen."""
+    def close(self, result: dict[str, Any] | None = None) -> None:
+        """Show nothing more; may be called again.
 
-    def leave(self, result: dict[str, Any]) -> None:
-        """Show what is still new, for the last time."""
+        Args:
+            result: result.json's content where the run ended by itself.
+        """
+        self.closed = True
 
     def finish(self, result: dict[str, Any], summary: bool = True) -> None:
         """End the display.
@@ -62,10 +64,8 @@ class Display:
             result: result.json's content.
             summary: print what was gained and where everything is.
         """
-        self.follower.poll() if type(self) is Display else self.tick()
-        self.leave(result)
-        self._closed = True
+        self.tick()
+        self.close(result)
         if summary:
-            from grpo_cli.display.summary import print_summary
-
-            print_summary(self.folder, result, header=self.header, state=self.follower.state, stream=self.stream)
+            state, stream = self.follower.state, self.console.file
+            print_summary(self.folder, result, header=self.header, state=state, stream=stream)

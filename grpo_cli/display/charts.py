@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from grpo_cli.display import text as fmt
-from grpo_cli.display.layout import ACCENT, BAD, BOLD, DIM, GOOD, beside, card, line
-from grpo_cli.display.state import Point
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from grpo_cli.display import formatting as fmt
+from grpo_cli.display.console import ACCENT, BAD, BOLD, DIM, GOOD, line
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
+    from grpo_cli.display.state import Point
     from grpo_cli.display.view import Scene
 
 ROWS = 4
@@ -19,63 +23,53 @@ TWO_COLUMNS = 64
 """From this width on the two charts stand side by side."""
 
 
-def charts(scene: Scene) -> list[Text]:
+def charts(scene: Scene) -> RenderableType | None:
     """Held-out accuracy and reward as bar charts in two boxes; as two lines where the terminal is narrow."""
+    state = scene.state
     if scene.width < TWO_COLUMNS:
         return compact_charts(scene)
-    if not scene.state.evals and not scene.state.rewards:
-        return []
-    left = (scene.width - 1) // 2
-    right = scene.width - 1 - left
-    held_out, rewards = scene.state.held_out, scene.state.rewards
-    return beside(
-        _box(scene, f"held-out {scene.state.held_out_name}", held_out, left, GOOD, broad=True),
-        _box(scene, "reward", rewards, right, ACCENT, broad=False),
+    if not state.evals and not state.rewards:
+        return None
+    width = (scene.width - 1) // 2
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_row(
+        _box(scene, f"held-out {state.held_out_name}", state.held_out, width, GOOD, evaluations=True),
+        _box(scene, "reward", state.rewards, scene.width - 1 - width, ACCENT),
     )
+    return grid
 
 
-def compact_charts(scene: Scene) -> list[Text]:
+def compact_charts(scene: Scene) -> RenderableType | None:
     """The same in one line each: name, value, change, sparkline."""
-    rows = []
-    for name, points, style, unit in (
-        (
-            f"held-out {scene.state.held_out_name}",
-            scene.state.held_out,
-            GOOD,
-            _is_share(scene.state.held_out),
-        ),
-        ("reward", scene.state.rewards, ACCENT, False),
+    state, rows = scene.state, []
+    wide = scene.width >= 48
+    for name, points, style in (
+        (f"held-out {state.held_out_name}" if wide else "held-out", state.held_out, GOOD),
+        ("reward", state.rewards, ACCENT),
     ):
         if not points:
             continue
-        if scene.width < 48:
-            name = name.split()[0]
-        row = line((f"{name:<{19 if scene.width >= 48 else 10}}", DIM))
-        row.append_text(_change(scene, points)).append("  ")
+        row = line((f"{name:<{19 if wide else 10}}", DIM), _change(scene, points), "  ")
         columns = min(40, scene.width - row.cell_len)
         if columns >= 4:
-            low, high = _range(points, unit)
-            bars = fmt.buckets([v for _, v in points], columns)
-            row.append(fmt.chart(bars, 1, low, high, scene.glyphs.levels)[0], style)
+            bars = buckets([v for _, v in points], columns)
+            low, high = _range(points, evaluations=points is state.held_out)
+            row.append(chart(bars, 1, low, high, scene.glyphs.levels)[0], style)
         rows.append(row)
-    return rows
+    return Group(*rows) if rows else None
 
 
-def _is_share(points: list[Point]) -> bool:
-    """Whether all values lie in 0..1; then the whole of 0..1 is the chart's range."""
-    return all(0.0 <= v <= 1.0 for _, v in points)
-
-
-def _range(points: list[Point], unit: bool) -> tuple[float, float]:
-    if unit or not points:
-        return 0.0, 1.0
+def _range(points: list[Point], evaluations: bool) -> tuple[float, float]:
+    """Lowest and highest value of a chart; evaluations that are shares are seen against the whole of 0..1."""
     values = [v for _, v in points]
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    if evaluations and low >= 0 and high <= 1:
+        return 0.0, 1.0
+    return (low, high) if high > low else (min(low, 0.0), max(high, 0.0) or 1.0)
 
 
 def _change(scene: Scene, points: list[Point]) -> Text:
-    """`0.10 → 0.94 +0.84`: from the first value (before training, for an evaluation) to the last."""
+    """`0.10 → 0.94  +0.84`: from the first value (before training, for an evaluation) to the last."""
     first, last = points[0][1], points[-1][1]
     if len(points) == 1:
         return line((fmt.decimal(last), BOLD))
@@ -88,24 +82,55 @@ def _change(scene: Scene, points: list[Point]) -> Text:
     )
 
 
-def _box(scene: Scene, name: str, points: list[Point], width: int, style: str, broad: bool) -> list[Text]:
-    title = line((name, BOLD))
+def _box(
+    scene: Scene, name: str, points: list[Point], width: int, style: str, evaluations: bool = False
+) -> RenderableType:
+    title, change = line((name, BOLD)), None
+    body = [line()] * ROWS
     if points:
         title.append(f" {scene.glyphs.dot} step {points[-1][0]:,}", DIM)
-    low, high = _range(points, unit=broad and _is_share(points))
-    labels = [fmt.decimal(high), *[""] * (ROWS - 2), fmt.decimal(low)] if points else [""] * ROWS
-    margin = max(len(label) for label in labels) + 1
-    columns = width - 4 - margin
-    bars = [v for _, v in points]
-    # A few evaluations are drawn as a few broad bars; a curve of many logs is one bar a cell.
-    thick = max(1, min(3, columns // max(1, len(bars)) - 1)) if broad else 1
-    bars = fmt.buckets(bars, columns)
-    rows = fmt.chart(bars, ROWS, low, high, scene.glyphs.levels)
-    if thick > 1:
-        rows = [" ".join(char * thick for char in row) for row in rows]
-    body = [line((f"{label:>{margin - 1}} ", DIM), (row, style)) for label, row in zip(labels, rows, strict=True)]
-    if points:
-        note = _change(scene, points)
+        change = _change(scene, points)
+        low, high = _range(points, evaluations)
+        labels = [fmt.decimal(high), *[""] * (ROWS - 2), fmt.decimal(low)]
+        margin = max(map(len, labels))
+        columns = width - 5 - margin
+        bars = buckets([v for _, v in points], columns)
+        rows = chart(bars, ROWS, low, high, scene.glyphs.levels)
+        if evaluations:  # a few evaluations are drawn as a few broad bars
+            thick = max(1, min(3, columns // len(bars) - 1))
+            rows = [" ".join(char * thick for char in row) for row in rows] if thick > 1 else rows
+        body = [line((f"{label:>{margin}} ", DIM), (row, style)) for label, row in zip(labels, rows, strict=True)]
     else:
-        note, body[ROWS // 2] = line(), line((" " * margin + "not measured yet", DIM))
-    return card(title, body, width, scene.glyphs, note)
+        body[ROWS // 2] = line((" not measured yet", DIM))
+    return scene.panel(title, body, subtitle=change, width=width)
+
+
+def buckets(values: Sequence[float], columns: int) -> list[float]:
+    """Average a series into at most `columns` equal stretches; a shorter one stays as it is."""
+    if len(values) <= columns or columns <= 0:
+        return list(values[: max(0, columns)])
+    edges = [round(i * len(values) / columns) for i in range(columns + 1)]
+    return [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+
+
+def chart(values: Sequence[float], rows: int, low: float, high: float, levels: str) -> list[str]:
+    """Draw a series as vertical bars.
+
+    Args:
+        values: one bar each, all finite.
+        rows: height in lines.
+        low: value of an (almost) empty bar.
+        high: value of a full bar.
+        levels: the characters from empty to full, `levels[0]` being a blank.
+
+    Returns:
+        `rows` strings, the top line first. A bar never vanishes: the lowest value shows its first level.
+    """
+    span = (high - low) or 1.0
+    steps = len(levels) - 1
+    shares = (min(1.0, max(0.0, (value - low) / span)) for value in values)
+    heights = [max(1, round(share * rows * steps)) for share in shares]
+    return [
+        "".join(levels[min(steps, max(0, height - row * steps))] for height in heights)
+        for row in range(rows - 1, -1, -1)
+    ]

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from grpo_cli.display import text as fmt
-from grpo_cli.display.layout import BAD, BOLD, DIM, GOOD, WARN, line
+from rich.table import Table
+
+from grpo_cli.display import formatting as fmt
+from grpo_cli.display.console import BOLD, DIM, GOOD, STATUS_STYLES, make_console
 from grpo_cli.display.state import number
-from grpo_cli.display.terminal import encodable, make_console, stream_glyphs
 
 NOT_STARTED = "not started"
-STYLES = {"completed": GOOD, "failed": BAD, "interrupted": WARN, NOT_STARTED: DIM}
 
 
 def objective_of(row: Mapping[str, Any]) -> float | None:
     """The job's objective: a number, or result.json's `{"name", "value", "direction"}`."""
     objective = row.get("objective")
-    return number(dict(objective), "value") if isinstance(objective, Mapping) else number(dict(row), "objective")
+    return number(objective, "value") if isinstance(objective, Mapping) else number(row, "objective")
 
 
 def best_job(rows: Sequence[Mapping[str, Any]], direction: str = "maximize") -> int | None:
-    """Index of the completed job with the best finite objective; None when there is none."""
-    scored = [
-        (value, -i)
+    """Index of the completed job with the best finite objective, the first of equals; None without any."""
+    scores = {
+        i: value if direction == "maximize" else -value
         for i, row in enumerate(rows)
-        if row.get("status") == "completed" and (value := objective_of(row)) is not None and value - value == 0
-    ]
-    if not scored:
-        return None
-    if direction == "minimize":
-        return -max((-value, i) for value, i in scored)[1]
-    return -max(scored)[1]
+        if row.get("status") == "completed" and (value := objective_of(row)) is not None and math.isfinite(value)
+    }
+    return max(scores, key=lambda i: scores[i], default=None)
 
 
 def print_jobs_table(
@@ -51,53 +47,32 @@ def print_jobs_table(
         direction: `maximize` or `minimize`.
         stream: where to write; standard output by default.
     """
-    stream = sys.stdout if stream is None else stream
-    glyphs = stream_glyphs(stream)
+    console = make_console(stream)
     best = best_job(rows, direction)
-    titles = ("", "job", "overrides", "status", objective or "objective", "time", "folder")
-    table: list[tuple[str, ...]] = []
+    table = Table(box=None, pad_edge=False, header_style=DIM)
+    table.add_column("")
+    table.add_column("job", justify="right", no_wrap=True)
+    table.add_column("overrides", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    table.add_column(objective or "objective", justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("folder", overflow="fold")
     for i, row in enumerate(rows):
         overrides = row.get("overrides") or ""
-        overrides = overrides if isinstance(overrides, str) else " ".join(map(str, overrides))
         value = objective_of(row)
-        table.append(
-            (
-                ("*" if glyphs.tick == "ok" else "★") if i == best else " ",
-                str(row.get("number", i)),
-                fmt.clean(overrides, " "),
-                str(row.get("status") or NOT_STARTED),
-                "-" if value is None else f"{value:.4f}",
-                fmt.duration(number(dict(row), "seconds")),
-                fmt.clean(str(row.get("folder") or "-"), " "),
-            )
+        status = str(row.get("status") or NOT_STARTED)
+        table.add_row(
+            console.glyphs.star if i == best else "",
+            str(row.get("number", i)),
+            fmt.one_line(overrides if isinstance(overrides, str) else " ".join(map(str, overrides))),
+            status,
+            "-" if value is None else f"{value:.4f}",
+            fmt.duration(number(row, "seconds")),
+            fmt.one_line(row.get("folder") or "-"),
+            style=f"{BOLD} {GOOD}" if i == best else STATUS_STYLES.get(status, DIM),
         )
-    widths = [max(len(line_[c]) for line_ in [titles, *table]) for c in range(len(titles))]
-    write = _printer(stream)
-    write(_cells(titles, widths), DIM)
-    for i, cells in enumerate(table):
-        style = BOLD + " " + GOOD if i == best else STYLES.get(cells[3], "")
-        write(_cells(cells, widths), style)
-    done = sum(cells[3] == "completed" for cells in table)
-    rest = f"{done} of {len(table)} jobs completed"
-    write(rest + (f"; best: job {table[best][1]}" if best is not None else ""), BOLD)
-
-
-def _cells(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Columns by blanks, numbers to the right; the folder is last, so that a long one breaks nothing."""
-    right = (1, 4, 5)
-    parts = [f"{c:>{w}}" if i in right else f"{c:<{w}}" for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
-    return "  ".join(parts).rstrip()
-
-
-def _printer(stream: IO[str]) -> Any:
-    from grpo_cli.display.plain import write_line
-
-    console = make_console(stream)
-
-    def write(text: str, style: str) -> None:
-        if console.is_terminal:
-            console.print(line((encodable(text, stream), style)), soft_wrap=True, end="\n")
-        else:
-            write_line(stream, text)
-
-    return write
+    # In a file or pipe there is no width to keep to: every job gets one line.
+    console.print(table, width=None if console.is_terminal else 10_000, crop=False)
+    done = sum(row.get("status") == "completed" for row in rows)
+    ending = f"; best: job {rows[best].get('number', best)}" if best is not None else ""
+    console.print(f"{done} of {len(rows)} jobs completed{ending}", style=BOLD)

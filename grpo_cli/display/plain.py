@@ -2,96 +2,71 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 from typing import Any
 
-from grpo_cli.display import text as fmt
+from grpo_cli.display import formatting as fmt
 from grpo_cli.display.base import Display
 from grpo_cli.display.state import RunState, number
-from grpo_cli.display.terminal import encodable
 
 
 class PlainDisplay(Display):
-    """Prints a line for everything worth one.
-
-    A reader that goes away (`grpo-train | head`) ends the printing, never the run.
-    """
+    """Prints a line for everything worth one."""
 
     def __enter__(self) -> PlainDisplay:
         super().__enter__()
-        facts = [self.header.get(k) for k in ("name", "model", "dataset")]
-        rewards = self.header.get("rewards") or ""
-        facts.append(rewards if isinstance(rewards, str) else "+".join(map(str, rewards)))
-        self.line("  ".join(["grpo-train", *(fmt.clean(str(f), " ") for f in facts if f)]))
-        self.line(f"folder: {self.header['folder']}")
+        self._phases: set[str] = set()
+        self.console.out("  ".join(["grpo-train", fmt.one_line(self.header.get("name") or "")]).rstrip())
+        for fact in (*fmt.header_facts(self.header), f"folder {self.header['folder']}"):
+            name, _, value = fact.partition(" ")
+            self.console.out(f"{name}: {value}")
         return self
 
     def tick(self) -> None:
         """Print a line for every new record that is worth one."""
-        if self._closed:
-            return
-        phases = set(self.follower.state.phases_seen)
         for record in self.follower.stream():
-            text = describe(record, self.follower.state, phases)
-            if text:
-                self.line(text)
-            phases = set(self.follower.state.phases_seen)
+            if self.closed:
+                continue
+            if record.get("event") == "phase":
+                self._phase(str(record.get("name", "")))
+            elif text := describe(record, self.follower.state):
+                self.console.out(text)
 
-    def show_note(self, text: str) -> None:
+    def _phase(self, name: str) -> None:
+        """Tell of a phase when it comes for the first time: evaluations come again and again."""
+        if name == "starting":
+            self._phases.clear()
+        if name not in self._phases:
+            self._phases.add(name)
+            self.console.out(fmt.one_line(name))
+
+    def note(self, text: str) -> None:
         """Print the note."""
-        if text:
-            self.line(text)
-
-    def line(self, text: str) -> None:
-        """Print one line and flush it."""
-        write_line(self.stream, text)
+        super().note(text)
+        if text and not self.closed:
+            self.console.out(text)
 
 
-def write_line(stream: Any, text: str = "") -> None:
-    """Print a line; where nobody reads any more, throw this and all later output away."""
-    try:
-        stream.write(encodable(text, stream) + "\n")
-        stream.flush()
-    except BrokenPipeError:
-        # Python flushes standard output once more at exit and would complain then: point it to nowhere.
-        with contextlib.suppress(OSError, ValueError):
-            if stream in (sys.stdout, sys.__stdout__):
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, stream.fileno())
-                os.close(nowhere)
-    except (OSError, ValueError):  # a full disk under the log, a stream closed meanwhile
-        pass
-
-
-def describe(record: dict[str, Any], state: RunState, phases: set[str]) -> str | None:
+def describe(record: dict[str, Any], state: RunState) -> str | None:
     """The line for one record, or None when it is worth none.
 
     Args:
         record: from the event or the metrics file.
         state: the run as it was right after this record.
-        phases: names of the phases that came before this record; only a phase's first time is worth a line.
     """
     kind = record.get("event") or record.get("kind")
     if kind == "train":
         return train_line(record, state)
     if kind == "eval":
         return eval_line(record, state)
-    if kind == "phase":
-        name = str(record.get("name", ""))
-        return fmt.clean(name, " ") if name not in phases or name == "starting" else None
     if kind == "resolved":
-        value = record.get("value")
-        shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-        why = f"  ({record['why']})" if record.get("why") else ""
-        return fmt.clean(f"{record.get('key')}={shown}{why}", " ")
+        why = f"  ({fmt.one_line(record['why'])})" if record.get("why") else ""
+        return f"{fmt.one_line(record.get('key'))}={fmt.setting(record.get('value'))}{why}"
     if kind == "plan":
         return plan_line(record)
     if kind == "warning":
-        return "warning: " + " ".join(fmt.clean(str(record.get("message", "")), " ").split())
+        return "warning: " + fmt.one_line(record.get("message", ""))
     if kind == "checkpoint":
-        return fmt.clean(f"checkpoint step {record.get('step')}: {record.get('path')}", " ")
+        return fmt.one_line(f"checkpoint step {record.get('step')}: {record.get('path')}")
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ RECENT_STEPS = 32
 Point = tuple[int, float]
 
 
-def number(record: dict[str, Any], key: str) -> float | None:
+def number(record: Mapping[str, Any], key: str) -> float | None:
     """Read a metric: NaN and infinities are stored as text, a missing or unusable value is None."""
     value = record.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -33,7 +34,6 @@ class RunState:
     """
 
     phase: str = ""
-    phases_seen: set[str] = field(default_factory=set)
     started: float | None = None
     last_time: float | None = None
     stopping: bool = False
@@ -48,7 +48,6 @@ class RunState:
     warnings: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     resolved: dict[str, tuple[Any, str]] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
-    checkpoint: int | None = None
     # (training clock, step, tokens) after each of the recent steps
     _recent: deque[tuple[float, int, int]] = field(default_factory=lambda: deque(maxlen=RECENT_STEPS + 1))
     _clock: float = 0.0
@@ -142,7 +141,7 @@ class RunState:
 
     def begin_session(self) -> None:
         """Forget what an earlier session of this run was doing; what it reached stays."""
-        self.started, self.phase, self.phases_seen = None, "", set()
+        self.started, self.phase = None, ""
         self.warnings.clear()
         self._restart_clock()
 
@@ -192,9 +191,6 @@ class RunState:
         if message and (not self.warnings or self.warnings[-1] != message):
             self.warnings.append(message)
 
-    def _on_checkpoint(self, record: dict[str, Any], time: float) -> None:
-        self.checkpoint = int(number(record, "step") or 0)
-
     # ------------------------------------------------------------------ the training clock
 
     def _set_phase(self, name: str, time: float) -> None:
@@ -202,7 +198,6 @@ class RunState:
             self._clock += max(0.0, time - self._clock_since)
         self._clock_since = time if name == "training" else None
         self.phase = name
-        self.phases_seen.add(name)
 
     def _restart_clock(self) -> None:
         self._recent.clear()

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 from typing import IO, Any
 
-from grpo_cli.display import text as fmt
-from grpo_cli.display.follow import Follower
-from grpo_cli.display.layout import ACCENT, BAD, BOLD, DIM, GOOD, WARN, line
-from grpo_cli.display.state import RunState, number
-from grpo_cli.display.terminal import encodable, make_console, stream_glyphs
-from grpo_cli.runs.folder import RunFolder
+from rich.text import Text
 
-STYLES = {"completed": GOOD, "failed": BAD, "interrupted": WARN}
+from grpo_cli.display import formatting as fmt
+from grpo_cli.display.console import ACCENT, BAD, BOLD, DIM, GOOD, STATUS_STYLES, WARN, make_console
+from grpo_cli.display.follow import Follower
+from grpo_cli.display.state import RunState, number
+from grpo_cli.runs.folder import RunFolder
 
 
 def resume_override(folder: str) -> str:
@@ -44,16 +42,20 @@ def print_summary(
         state: the run as followed so far; read from the folder's files where it is not at hand.
         stream: where to write; standard output by default.
     """
-    stream = sys.stdout if stream is None else stream
+    console = make_console(stream)
+
+    def write(*parts: str | tuple[str, str]) -> None:
+        # Never wrapped: a path or command must stay whole to be copied.
+        console.print(Text.assemble(*parts), soft_wrap=True)
+
     if state is None:
         follower = Follower(folder)
         follower.poll()
         state = follower.state
     shown = str((header or {}).get("folder") or folder.root)
-    write = _Writer(stream)
     status = str(result.get("status") or "failed")
-    style = STYLES.get(status, WARN)
-    glyphs = write.glyphs
+    style = STATUS_STYLES.get(status, WARN)
+    glyphs = console.glyphs
     mark = {"completed": glyphs.tick, "failed": glyphs.cross}.get(status, glyphs.stop)
     write()
     write((f"{mark} {status}", f"bold {style}"), ("   " + _effort(result, state, glyphs.dot), DIM))
@@ -78,25 +80,6 @@ def print_summary(
         for command in commands:
             write("    ", (command, ACCENT))
     write()
-
-
-class _Writer:
-    """Prints lines as they are, never wrapped: a path or command must stay whole to be copied."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self.stream = stream
-        self.glyphs = stream_glyphs(stream)
-        self._console = make_console(stream)
-
-    def __call__(self, *parts: str | tuple[str, str]) -> None:
-        from grpo_cli.display.plain import write_line
-
-        text = line(*parts)
-        if not self._console.is_terminal:
-            write_line(self.stream, text.plain.rstrip())
-            return
-        text.plain = encodable(text.plain, self.stream)
-        self._console.print(text, soft_wrap=True, end="\n")
 
 
 def _effort(result: dict[str, Any], state: RunState, dot: str) -> str:

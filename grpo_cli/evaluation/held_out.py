@@ -18,13 +18,13 @@ import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
 from transformers import GenerationConfig
+from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
 from grpo_cli.evaluation.metrics import summarise
 from grpo_cli.rewards.reward import Reward
 from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.recorder import Recorder
-from grpo_cli.training.trainer import RunTrainer
 
 
 class HeldOutEvaluation:
@@ -40,7 +40,7 @@ class HeldOutEvaluation:
 
     def __init__(
         self,
-        trainer: RunTrainer,
+        trainer: GRPOTrainer,
         dataset: Dataset,
         rewards: Sequence[Reward],
         settings: dict[str, Any],
@@ -52,7 +52,6 @@ class HeldOutEvaluation:
         self.rewards = rewards
         self.settings = settings
         self.recorder = recorder
-        self.latest: dict[str, Any] | None = None
 
     def run(self, step: int) -> dict[str, Any]:
         """Evaluate once and record it.
@@ -80,7 +79,6 @@ class HeldOutEvaluation:
         metrics |= {"eval/samples": len(records), "eval/seconds": time.perf_counter() - started}
         self.recorder.completions("eval", records)
         self.recorder.metrics("eval", step, metrics)
-        self.latest = {"step": step, **metrics}
         return metrics
 
     def _generate_and_score(self) -> list[dict[str, Any]]:

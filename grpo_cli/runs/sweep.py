@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,16 @@ class Sweep:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """The jobs as plain dicts, for the table."""
-        return [asdict(job) for job in self.jobs]
+        """The jobs as plain dicts for the table: of the overrides those that differ, folders from the sweep's on."""
+        common = set.intersection(*(set(job.overrides) for job in self.jobs)) if len(self.jobs) > 1 else set()
+        return [
+            asdict(job)
+            | {
+                "overrides": [o for o in job.overrides if o not in common],
+                "folder": job.folder and os.path.relpath(job.folder),
+            }
+            for job in self.jobs
+        ]
 
     @property
     def unfinished(self) -> bool:

@@ -107,7 +107,7 @@ def run(config: dict[str, Any], folder: RunFolder) -> int:
     if state.is_main_process:
         update_result(
             folder,
-            **outcome(config, folder, trainer, evaluation),
+            **outcome(config, folder, trainer),
             timings={"train_seconds": train_seconds, "worker_seconds": time.perf_counter() - started},
         )
     state.wait_for_everyone()
@@ -293,15 +293,13 @@ def save_model(trainer: RunTrainer, folder: RunFolder, merge: bool) -> None:
         beside.rename(folder.model)
 
 
-def outcome(
-    config: dict[str, Any], folder: RunFolder, trainer: RunTrainer, evaluation: HeldOutEvaluation | None
-) -> dict[str, Any]:
+def outcome(config: dict[str, Any], folder: RunFolder, trainer: RunTrainer) -> dict[str, Any]:
     """The worker's part of `result.json`."""
     reporting = next(c for c in trainer.callback_handler.callbacks if isinstance(c, Reporting))
     # From the file, not from memory: a resumed run's baseline was measured by an earlier process.
-    evaluations = (record for record in read(folder.metrics) if record["kind"] == "eval")
+    evaluations = [record for record in read(folder.metrics) if record["kind"] == "eval"]
     before = next((record for record in evaluations if record["step"] == 0), None)
-    after = evaluation.latest if evaluation else None
+    after = evaluations[-1] if evaluations and evaluations[-1]["step"] else None
     name = config["objective"]
     value = {**reporting.last_train, **(after or {})}.get(name)
     return {

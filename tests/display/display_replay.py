@@ -2,13 +2,16 @@
 
 python tests/display/display_replay.py --speed 5 --mode live          # watch a simulated run
 python tests/display/display_replay.py --recorded outputs/x/stamp     # watch a recorded one again
+python tests/display/display_replay.py --svg view.svg --until 60      # a picture of it, for documents
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import random
+import re
 import sys
 import tempfile
 import threading
@@ -18,6 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from grpo_cli.display import make_display
+from grpo_cli.display.console import make_console
+from grpo_cli.display.follow import Follower
+from grpo_cli.display.view import Scene, draw
 from grpo_cli.runs import jsonl
 from grpo_cli.runs.folder import RunFolder
 
@@ -141,6 +147,19 @@ def replay(
         write(folder, record)
 
 
+def export_svg(folder: RunFolder, path: Path, until: int | None = None, width: int = 96, height: int = 28) -> None:
+    """Draw the live view of a run as an SVG file, as it stood after step `until` (at its end by default)."""
+    follower = Follower(folder)
+    for record in follower.stream():
+        if until is not None and record.get("kind") == "train" and record.get("step", 0) >= until:
+            break
+    console = make_console(io.StringIO(), record=True, width=width, height=height, force_terminal=True)
+    console.print(draw(Scene(follower.state, HEADER, console, follower.state.last_time or 0.0)))
+    # rich's file asks a font server for its font; a document must not, any monospaced font will do.
+    svg = re.sub(r"@font-face\s*\{.*?\}", "", console.export_svg(title="grpo-train"), flags=re.DOTALL)
+    path.write_text(svg, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--speed", type=float, default=5.0)
@@ -150,9 +169,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--fail-at", type=float, help="raise in the displaying process after so many seconds")
     parser.add_argument("--print-at", type=float, help="print a line in the displaying process after so many seconds")
+    parser.add_argument("--svg", type=Path, help="write a picture instead of showing anything")
+    parser.add_argument("--until", type=int, help="the step that the picture shows")
     args = parser.parse_args()
     folder = RunFolder(args.folder or Path(tempfile.mkdtemp()))
     records = recorded(RunFolder(args.recorded)) if args.recorded else simulate(args.steps)
+    if args.svg:
+        replay(folder, records)
+        export_svg(folder, args.svg, args.until)
+        return
     stop = threading.Event()
     began = time.time()
     result: dict[str, Any] = {"status": "completed", "step": args.steps, "max_steps": args.steps}

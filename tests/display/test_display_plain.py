@@ -39,7 +39,10 @@ SMALL = [
     {"event": "phase", "name": "done", "time": 1008.0},
 ]
 LINES = """\
-grpo-train  addition  embedded  addition  exact_match+format
+grpo-train  addition
+model: embedded
+dataset: addition
+rewards: exact_match + format
 folder: outputs/addition/2026-01-31_12-00-00
 starting
 loading model

@@ -25,8 +25,8 @@ def test_completed(tmp_path: Path) -> None:
     result = {"status": "completed", "seconds": 19.2, "step": 100, "max_steps": 100, "metrics": metrics}
     text = summary(tmp_path, result, shown="outputs/a/b")
     assert text.splitlines()[1:] == [
-        *("ok completed   100 of 100 steps | 0:19 | 200,000 completion tokens", ""),
-        *("  held-out accuracy  0.10 -> 0.99  +0.89", "  training reward    0.35 -> 0.96  +0.61", ""),
+        *("✓ completed   100 of 100 steps · 0:19 · 200,000 completion tokens", ""),
+        *("  held-out accuracy  0.10 → 0.99  +0.89", "  training reward    0.35 → 0.96  +0.61", ""),
         *("  run folder         outputs/a/b", "  model              outputs/a/b/model"),
         *("  metrics            outputs/a/b/metrics.jsonl", "  completions        outputs/a/b/completions"),
         *("", "  Use the model:", "    from transformers import pipeline"),
@@ -83,10 +83,10 @@ ROWS = [
 def test_the_table_of_jobs() -> None:
     out = io.StringIO()
     print_jobs_table(ROWS, objective="eval/accuracy", stream=out)
-    assert out.getvalue().splitlines() == [
+    assert [one.rstrip() for one in out.getvalue().splitlines()] == [
         "   job  overrides       status       eval/accuracy  time  folder",
         "     0  lr=1e-6 seed=1  completed           0.5000  0:20  multirun/0",
-        "*    1  lr=3e-6 seed=1  completed           0.9000  1:01  -",
+        "★    1  lr=3e-6 seed=1  completed           0.9000  1:01  -",
         "     2  lr=9e-6 seed=1  failed                   -  0:03  -",
         "     3  lr=9e-5 seed=1  completed              nan     -  -",
         "     4  lr=9e-4 seed=1  not started              -     -  -",

@@ -77,7 +77,7 @@ def test_the_same_settings_give_the_run_of_a_bare_trl_script(tmp_path, cli, proc
         "dataset=rows.jsonl",
         "dataset.test_size=0",
         "dataset.limit=null",
-        "reward=[custom]",
+        "reward=[]",
         "reward.custom.target=rewards.py:last_number",
         *(f"training.{key}={value}" for key, value in SETTINGS.items()),
         f"launch.num_processes={processes}",

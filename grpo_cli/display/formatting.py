@@ -1,31 +1,22 @@
-"""Numbers, durations, foreign text and small charts as a terminal can show them."""
+"""Numbers, durations, settings and foreign text as a terminal can show them."""
 
 from __future__ import annotations
 
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 # Whole escape sequences go; what is left of control characters is replaced one by one.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 
 
-def clean(text: str, newline: str = "\n") -> str:
-    """Make foreign text (a model wrote it) harmless: no escape, control or direction character is left.
-
-    Args:
-        text: anything.
-        newline: what line breaks become.
-    """
+def clean(text: str) -> str:
+    """Make foreign text (a model wrote it) harmless: no escape, control or direction character is left."""
     text = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\t", "    ")
     kept = []
     for char in text:
-        if char == "\n":
-            kept.append(newline)
-        elif char.isprintable():
+        if char == "\n" or char.isprintable():
             kept.append(char)
         elif unicodedata.category(char) in ("Zs", "Zl", "Zp"):
             kept.append(" ")
@@ -45,6 +36,27 @@ def message_text(value: Any) -> str:
     if isinstance(value, list):  # multimodal content: its text parts
         value = " ".join(str(p.get("text", "")) for p in value if isinstance(p, dict))
     return "" if value is None else str(value)
+
+
+def one_line(value: Any) -> str:
+    """Anything as harmless text on one line, with single blanks."""
+    return " ".join(clean(str(value)).split())
+
+
+def setting(value: Any) -> str:
+    """A config value as it is written in YAML: `null`, `true`, `3`."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else one_line(value)
+
+
+def header_facts(header: dict[str, Any]) -> list[str]:
+    """What a run is made of, as far as the header says: `model embedded`, `rewards exact_match + format`."""
+    rewards = header.get("rewards") or ""
+    facts = {
+        "model": header.get("model"),
+        "dataset": header.get("dataset"),
+        "rewards": rewards if isinstance(rewards, str) else " + ".join(map(str, rewards)),
+    }
+    return [f"{name} {one_line(value)}" for name, value in facts.items() if value]
 
 
 def decimal(value: float | None, places: int = 2) -> str:
@@ -104,36 +116,3 @@ def duration(seconds: float | None) -> str:
 def signed(value: float) -> str:
     """A difference with its sign: `+0.52`."""
     return f"{value:+.2f}"
-
-
-def buckets(values: Sequence[float], columns: int) -> list[float]:
-    """Average a series into at most `columns` equal stretches; a shorter one stays as it is."""
-    if len(values) <= columns or columns <= 0:
-        return list(values[: max(0, columns)])
-    edges = [round(i * len(values) / columns) for i in range(columns + 1)]
-    return [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
-
-
-def chart(values: Sequence[float], rows: int, low: float, high: float, levels: str) -> list[str]:
-    """Draw a series as vertical bars.
-
-    Args:
-        values: one bar each; NaN leaves a gap.
-        rows: height in lines.
-        low: value of an (almost) empty bar.
-        high: value of a full bar.
-        levels: the characters from empty to full, `levels[0]` being a blank.
-
-    Returns:
-        `rows` strings, the top line first. A bar never vanishes: the lowest value shows its first level.
-    """
-    span = (high - low) or 1.0
-    steps = len(levels) - 1
-    heights = []
-    for value in values:
-        if math.isnan(value):
-            heights.append(0)
-            continue
-        share = min(1.0, max(0.0, (value - low) / span))
-        heights.append(max(1, round(share * rows * steps)))
-    return ["".join(levels[min(steps, max(0, h - row * steps))] for h in heights) for row in range(rows - 1, -1, -1)]
