@@ -40,6 +40,7 @@ def test_the_shipped_folder_is_small_and_whole():
     assert sum(files.values()) <= 1_000_000
 
 
+@pytest.mark.slow
 def test_it_loads_with_transformers_alone(tmp_path):
     code = (
         "import sys; from transformers import AutoModelForCausalLM, AutoTokenizer;"
