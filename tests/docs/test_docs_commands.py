@@ -1,0 +1,127 @@
+"""Every command and file in README.md and docs/ works as it is shown; docs_blocks.py has the convention."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from docs_blocks import DOCUMENTS, LIGHT, REPOSITORY, SMALL, blocks, session, trains
+
+# grpo-train as the documents write it: this checkout, and training cut short.
+SHIM = f"""#!{sys.executable}
+import os, sys
+arguments = sys.argv[1:]
+if not any(a in {LIGHT!r} or a.startswith("-sc") for a in arguments):
+    # Errors in a config come out the same: what is appended here is right.
+    arguments += {SMALL!r}
+os.execv(sys.executable, [sys.executable, "-m", "grpo_cli.commands.train", *arguments])
+"""
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Run a command in an empty folder with `grpo-train` on the path; gives exit code and output."""
+    folder, programs = tmp_path / "work", tmp_path / "bin"
+    folder.mkdir()
+    programs.mkdir()
+    (programs / "grpo-train").write_text(SHIM, encoding="utf-8")
+    (programs / "grpo-train").chmod(0o755)
+    (programs / "python").symlink_to(sys.executable)
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+        "HF_HUB_OFFLINE": "1",
+        "COLUMNS": "120",
+    }
+    environment.pop("HYDRA_FULL_ERROR", None)
+
+    def run(script: str) -> tuple[int, str]:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=240,
+        )
+        return done.returncode, done.stdout
+
+    run.folder = folder
+    return run
+
+
+@pytest.mark.parametrize(
+    "document",
+    [pytest.param(d, id=d.stem, marks=[pytest.mark.slow] if trains(d) else []) for d in DOCUMENTS if blocks(d)],
+)
+def test_the_blocks_of_a_document_run(document, shell):
+    for block in blocks(document):
+        if block.file:
+            path = shell.folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+    for block in blocks(document):
+        if block.file:
+            continue
+        if block.language == "bash":
+            code, output = shell(block.text)
+            assert code == 0, f"{block.text}\nended with {code}:\n{output}"
+        elif block.language == "console":
+            for command, shown in session(block.text):
+                check_output(command, shown, shell(command)[1])
+
+
+def check_output(command: str, shown: list[str], output: str) -> None:
+    """Find the shown lines in the output, in order; within a line `…` stands for anything."""
+    lines = [" ".join(line.split()) for line in output.splitlines()]
+    at = 0
+    for wanted in shown:
+        parts = [" ".join(part.split()) for part in wanted.split("…")]
+        while at < len(lines) and not matches(parts, lines[at]):
+            at += 1
+        assert at < len(lines), f"$ {command}\nshould print\n  {wanted}\nand printed\n{output}"
+
+
+def matches(parts: list[str], line: str) -> bool:
+    """Whether a line is the parts in order, with anything between them."""
+    if len(parts) == 1:
+        return line == parts[0]
+    start, end = parts[0], parts[-1]
+    if not (line.startswith(start) and line.endswith(end) and len(line) >= len(start) + len(end)):
+        return False
+    at = len(start)
+    for part in parts[1:-1]:
+        at = line.find(part, at)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
+
+
+def test_shown_output_is_looked_for_exactly():
+    check_output("x", ["one … three", "…", "four"], "one two three\nanything\nfour\n")
+    for shown in (["two"], ["four", "one … three"], ["one … four"], ["five"]):
+        with pytest.raises(AssertionError):
+            check_output("x", shown, "one two three\nanything\nfour\n")
+
+
+def test_commands_that_are_not_run_are_few_and_parse():
+    skipped = [
+        line
+        for document in DOCUMENTS
+        for block in blocks(document)
+        if block.language in ("text", "") and not block.file
+        for line in block.text.splitlines()
+        if line.startswith(("grpo-train ", "make ", "pip "))
+    ]
+    run = sum(len(block.commands) for document in DOCUMENTS for block in blocks(document))
+    assert len(skipped) <= run / 2, f"{len(skipped)} commands are shown without being run, {run} are run"
+    for line in skipped:
+        shlex.split(line)
