@@ -1,7 +1,8 @@
 """The command line before Hydra sees it: conveniences turned into plain overrides, unknown options refused.
 
 `model=Qwen/Qwen3-0.6B` becomes `model=hub model.name=Qwen/Qwen3-0.6B`, `dataset=rows.jsonl` becomes `dataset=custom
-dataset.path=rows.jsonl`, and `resume=<run folder>` is preceded by the overrides recorded there.
+dataset.path=rows.jsonl`, `reward=[format,my_rewards.py:polite]` becomes `reward=[format]` with
+`reward.polite.target=my_rewards.py:polite`, and `resume=<run folder>` is preceded by the overrides recorded there.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from grpo_cli.errors import ConfigError
 OPEN_GROUPS = {"model": ("hub", "model.name"), "dataset": ("custom", "dataset.path")}
 DATA_FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".jsonl.gz", ".json.gz", ".csv.gz")
 _UNQUOTED = re.compile(r"[\w/\-\\+.$%*@?|:]+")
+_OWN_REWARD = re.compile(r"[^,\[\]'\"]+:[A-Za-z_]\w*")  # my_rewards.py:polite, package.module:polite
 _OVERRIDE = re.compile(r"[+~]{0,2}[\w./@:-]+")
 
 
@@ -39,6 +41,8 @@ def rewrite(argv: Sequence[str]) -> list[str]:
         group, equals, value = arg.partition("=")
         if equals and group in OPEN_GROUPS and value:
             out += _open_value(group, value, extra)
+        elif equals and group == "reward" and _OWN_REWARD.search(value):
+            out += _own_rewards(value)
         else:
             out.append(arg)
     return out
@@ -105,6 +109,21 @@ def _open_value(group: str, value: str, extra: Sequence[Path]) -> list[str]:
             f"sweep cannot vary together; run the two kinds one after the other."
         )
     return [f"{group}={choice}", f"{key}=" + ",".join(_quoted(v) for v in values)]
+
+
+def _own_rewards(value: str) -> list[str]:
+    """Rewrite `reward=[format,my_rewards.py:polite]`: functions of the user's own are no choices of the group."""
+    if "],[" in value.replace(" ", ""):
+        raise ConfigError(
+            f"reward={value}: a sweep over sets of rewards takes choices of the group; give your own function a file, "
+            "conf/reward/<name>.yaml with '# @package reward.<name>' and its target, and use that name."
+        )
+    names = [name.strip().strip("'\"") for name in value.strip("[]").split(",") if name.strip()]
+    own = {name.rpartition(":")[2]: name for name in names if ":" in name}
+    if len(own) < sum(":" in name for name in names):
+        raise ConfigError(f"reward={value}: two functions of one name; write reward.<name>.target=… for one of them.")
+    chosen = ",".join(name for name in names if ":" not in name)
+    return [f"reward=[{chosen}]", *(f"reward.{name}.target={_quoted(target)}" for name, target in own.items())]
 
 
 def _quoted(value: str) -> str:

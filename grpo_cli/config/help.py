@@ -20,7 +20,7 @@ Usage: grpo-train [GROUP=CHOICE …] [KEY=VALUE …] [OPTION …]
   grpo-train                                        train the small model inside the package
   grpo-train model=Qwen/Qwen3-0.6B dataset=rows.jsonl training.learning_rate=3e-6
   grpo-train 'reward=[exact_match,format]' reward.format.weight=0.2
-  grpo-train reward.mine.target=my_rewards.py:polite     your own function as a further reward
+  grpo-train 'reward=[exact_match,my_rewards.py:polite]'     your own function as a further reward
   grpo-train -m seed=1,2,3                          several runs, one for each value
   grpo-train resume=outputs/grpo/<date and time>    go on with a run that was stopped
 
