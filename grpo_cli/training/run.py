@@ -20,6 +20,7 @@ from grpo_cli.rewards.build import RewardContext, build_rewards
 from grpo_cli.rewards.reward import Reward
 from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
+from grpo_cli.runs.disk import saving
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import read
 from grpo_cli.runs.provenance import add_provenance
@@ -279,12 +280,13 @@ def save_model(trainer: RunTrainer, folder: RunFolder, merge: bool) -> None:
         shutil.rmtree(beside)
     trainer.accelerator.wait_for_everyone()
     model, tokenizer = policy(trainer), cast(Any, trainer.processing_class)
-    if merge and hasattr(model, "merge_and_unload") and not getattr(model, "is_quantized", False):
-        if trainer.args.should_save:
-            model.merge_and_unload().save_pretrained(beside)
-            tokenizer.save_pretrained(beside)
-    else:
-        trainer.save_model(str(beside))
+    with saving(beside):
+        if merge and hasattr(model, "merge_and_unload") and not getattr(model, "is_quantized", False):
+            if trainer.args.should_save:
+                model.merge_and_unload().save_pretrained(beside)
+                tokenizer.save_pretrained(beside)
+        else:
+            trainer.save_model(str(beside))
     trainer.accelerator.wait_for_everyone()
     if trainer.args.should_save:
         (beside / "training_args.bin").unlink(missing_ok=True)
