@@ -22,9 +22,10 @@ from grpo_cli.config.freeze import as_dict, freeze
 from grpo_cli.display import make_display
 from grpo_cli.errors import EXIT_FAILED, EXIT_SIGINT, RunError
 from grpo_cli.launch.hardware import detect
+from grpo_cli.launch.outcome import Outcome
 from grpo_cli.launch.plan import LaunchPlan, plan_launch
 from grpo_cli.launch.signals import Interrupted, Terminated, raising
-from grpo_cli.launch.supervise import Outcome, supervise
+from grpo_cli.launch.supervise import supervise
 from grpo_cli.rewards.source import reward_sources
 from grpo_cli.runs.checkpoints import roll_back, step_of
 from grpo_cli.runs.disk import write_problem

@@ -8,12 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from grpo_cli.errors import EXIT_SIGINT, EXIT_SIGTERM
-
-if TYPE_CHECKING:
-    from grpo_cli.launch.supervise import Outcome
+from grpo_cli.launch.outcome import Outcome
 
 WATCHED = ("SIGINT", "SIGTERM", "SIGHUP")
 ECHO_SECONDS = 0.3
