@@ -93,7 +93,7 @@ def peft_config(peft: dict[str, Any]) -> Any | None:
         peft: the `peft` section.
 
     Raises:
-        ConfigError: the peft package is missing.
+        ConfigError: the peft package is missing, or refuses a value.
     """
     if peft["method"] == "none":
         return None
@@ -101,20 +101,23 @@ def peft_config(peft: dict[str, Any]) -> Any | None:
         from peft import LoraConfig
     except ImportError as error:
         raise ConfigError(f"peft={peft['method']} needs the peft package: pip install 'grpo-train[peft]'.") from error
-    return LoraConfig(
-        r=peft["r"],
-        lora_alpha=peft["lora_alpha"],
-        lora_dropout=peft["lora_dropout"],
-        target_modules="all-linear" if peft["target_modules"] == "auto" else peft["target_modules"],
-        exclude_modules=peft["exclude_modules"],
-        modules_to_save=peft["modules_to_save"],
-        bias=peft["bias"],
-        use_rslora=peft["use_rslora"],
-        use_dora=peft["use_dora"],
-        init_lora_weights=peft["init_lora_weights"],
-        task_type="CAUSAL_LM",
-        **peft["extra"],
-    )
+    try:
+        return LoraConfig(
+            r=peft["r"],
+            lora_alpha=peft["lora_alpha"],
+            lora_dropout=peft["lora_dropout"],
+            target_modules="all-linear" if peft["target_modules"] == "auto" else peft["target_modules"],
+            exclude_modules=peft["exclude_modules"],
+            modules_to_save=peft["modules_to_save"],
+            bias=peft["bias"],
+            use_rslora=peft["use_rslora"],
+            use_dora=peft["use_dora"],
+            init_lora_weights=peft["init_lora_weights"],
+            task_type="CAUSAL_LM",
+            **peft["extra"],
+        )
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{'peft.extra' if peft['extra'] else 'peft'}: {one_line(error)}") from error
 
 
 def quantization_config(peft: dict[str, Any]) -> Any | None:
@@ -135,6 +138,30 @@ def quantization_config(peft: dict[str, Any]) -> Any | None:
         bnb_4bit_use_double_quant=peft["double_quant"],
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
+
+
+def build_problem(config: dict[str, Any], error: Exception) -> str:
+    """One sentence for a model, adapter or trainer that cannot be put together.
+
+    Args:
+        config: the configuration.
+        error: what transformers, peft or TRL raised.
+    """
+    text = one_line(error)
+    unknown = [key for key in config["model"]["init_kwargs"] or {} if f"'{key}'" in text]
+    if unknown:
+        return f"model.init_kwargs.{unknown[0]}: {text}"
+    if type(error).__module__.startswith("peft") or "target_modules" in text:
+        return f"peft.target_modules: {text}"
+    if isinstance(error, OSError):
+        return _load_problem("name", model_path(config["model"]["name"]), error)
+    return f"The model and its trainer cannot be put together: {type(error).__name__}: {text}"
+
+
+def one_line(error: Exception) -> str:
+    """An exception's text on one line, its first part where it is long."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 400 else text[:400] + "…"
 
 
 def _load_problem(key: str, source: str, error: Exception) -> str:

@@ -30,6 +30,7 @@ from grpo_cli.training.arguments import build_arguments, check_data_size
 from grpo_cli.training.auto import Resolved, resolve_auto
 from grpo_cli.training.callbacks import Evaluating, Reporting, Stopping
 from grpo_cli.training.model import (
+    build_problem,
     check_model,
     load_tokenizer,
     model_init_kwargs,
@@ -167,17 +168,21 @@ def build_trainer(
         trust_remote_code=config["model"]["trust_remote_code"],
     )
     check_data_size(arguments, data.train)
-    return RunTrainer(
-        model_path(config["model"]["name"]),
-        recorder=recorder,
-        reward_funcs=list(rewards),
-        args=arguments,
-        train_dataset=data.train,
-        eval_dataset=data.test if arguments.eval_strategy != "no" else None,
-        processing_class=tokenizer,
-        peft_config=peft_config(config["peft"]),
-        quantization_config=quantization_config(config["peft"]),
-    )
+    adapter, quantization = peft_config(config["peft"]), quantization_config(config["peft"])
+    try:
+        return RunTrainer(
+            model_path(config["model"]["name"]),
+            recorder=recorder,
+            reward_funcs=list(rewards),
+            args=arguments,
+            train_dataset=data.train,
+            eval_dataset=data.test if arguments.eval_strategy != "no" else None,
+            processing_class=tokenizer,
+            peft_config=adapter,
+            quantization_config=quantization,
+        )
+    except (OSError, TypeError, ValueError, ImportError) as error:
+        raise ConfigError(build_problem(config, error)) from error
 
 
 def attach_callbacks(

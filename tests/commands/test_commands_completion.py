@@ -95,7 +95,7 @@ def type_into_bash(tmp_path: Path):
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_real_key_presses(type_into_bash) -> None:
     for line, completed in [
-        ("grpo-train mod", "grpo-train model="),
+        ("grpo-train mod", "grpo-train model"),  # then = or .
         ("grpo-train model=emb", "grpo-train model=embedded"),
         ("grpo-train training.max_comp", "grpo-train training.max_completion_length="),
         ("grpo-train peft=lora training.loss_type=ci", "training.loss_type=cispo"),
