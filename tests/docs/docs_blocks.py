@@ -1,11 +1,11 @@
 """Code blocks of the documentation, and the convention by which the tests use them.
 
-| block | what the tests do |
-|---|---|
-| ` ```bash ` | runs it as a shell script; it must succeed |
-| ` ```console ` | `$ command` lines are run, whatever their exit code, and the lines below each must be in its output, in order; `…` stands for anything |
-| ` ```text ` | nothing: needs the network, a GPU, an installation, or time |
-| any block after `<!-- file: NAME -->`, or whose first line is `# NAME.py` or `# NAME.yaml` | writes it as that file, before anything runs |
+- ```bash: run as a shell script; it must succeed.
+- ```console: `$ command` lines are run, whatever their exit code, and the lines below each must be in its output,
+  in order; `…` stands for anything.
+- ```text: not run: it needs the network, a GPU, an installation, or time.
+- Any block after `<!-- file: NAME -->`, or whose first line is `# NAME.py` or `# NAME.yaml`: written as that file
+  before anything runs.
 
 The blocks of one document share a folder and run in order. `grpo-train` in them is this checkout's, and a command
 that would train is cut to two small steps (SMALL).
@@ -33,6 +33,9 @@ LIGHT = ("--help", "--version", "--cfg", "--info", "--fields", "-sc", "--shell-c
 
 _BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n+)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NAMED = re.compile(r"# ([\w/.-]+\.(?:py|yaml))\n")
+
+
+ERROR = "grpo-train: "  # how a refused config begins
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,6 @@ def trains(document: Path) -> bool:
         for command in block.commands
         if not (block.language == "console" and f"\n{ERROR}" in block.text)
     )
-
-
-ERROR = "grpo-train: "
 
 
 def session(text: str) -> list[tuple[str, list[str]]]:

@@ -29,10 +29,9 @@ def shell(tmp_path):
     programs.mkdir()
     (programs / "grpo-train").write_text(SHIM, encoding="utf-8")
     (programs / "grpo-train").chmod(0o755)
-    (programs / "python").symlink_to(sys.executable)
     environment = {
         **os.environ,
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(REPOSITORY),
         "HF_HUB_OFFLINE": "1",
         "COLUMNS": "120",
@@ -48,7 +47,7 @@ def shell(tmp_path):
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             text=True,
-            timeout=240,
+            timeout=600,
         )
         return done.returncode, done.stdout
 
