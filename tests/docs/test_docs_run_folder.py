@@ -6,8 +6,8 @@ import json
 import re
 
 import pytest
-from conftest import SHORT
 from docs_blocks import REPOSITORY
+from real_runs import SHORT
 
 TEXT = (REPOSITORY / "docs" / "run-folder.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"<!-- example: (\S+)(?: (\w+)=(\w+))? -->\n```json\n(.*?)```", re.DOTALL)
