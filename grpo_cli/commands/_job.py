@@ -17,20 +17,24 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from grpo_cli.commands._prepare import prepare
+from grpo_cli.config.compose import discard_empty
 from grpo_cli.config.freeze import as_dict, freeze
 from grpo_cli.display import make_display
+from grpo_cli.errors import EXIT_FAILED, EXIT_SIGINT, RunError
 from grpo_cli.launch.hardware import detect
+from grpo_cli.launch.outcome import Outcome
 from grpo_cli.launch.plan import LaunchPlan, plan_launch
-from grpo_cli.launch.signals import Interrupted
-from grpo_cli.launch.supervise import Outcome, supervise
+from grpo_cli.launch.signals import Interrupted, Terminated, raising
+from grpo_cli.launch.supervise import supervise
 from grpo_cli.rewards.source import reward_sources
 from grpo_cli.runs.checkpoints import roll_back, step_of
-from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.disk import write_problem
+from grpo_cli.runs.folder import RunFolder, set_aside
 from grpo_cli.runs.jsonl import append, read, write_atomic
-from grpo_cli.runs.lock import own
+from grpo_cli.runs.lock import FolderInUse, own
 from grpo_cli.runs.provenance import redact, write_provenance
-from grpo_cli.runs.result import FAILED, INTERRUPTED, RUNNING, now, read_json, start_result, update_result
-from grpo_cli.runs.resume import Resumption, differences, explicit, find_interrupted, fingerprint
+from grpo_cli.runs.result import FAILED, INTERRUPTED, now, start_result, update_result
+from grpo_cli.runs.resume import Resumption, differences, explicit, find_interrupted, fingerprint, resumable
 
 
 @dataclass(frozen=True)
@@ -62,19 +66,20 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
     """
     hydra = HydraConfig.get()
     new = RunFolder(Path(hydra.runtime.output_dir).absolute())
-    with removed_if_unused(new):
+    with raising(), readable_write_errors(new), removed_if_unused(new, Path(cfg.paths.output_dir)):
         hardware = detect()
         prepare(cfg, hardware)
         config = as_dict(cfg)
         sources = reward_sources(config["reward"])
         identity = fingerprint(config, sources)
-        resumption = choose_run(config, identity, new, alone=hydra.mode == RunMode.RUN)
-        folder = resumption.folder if resumption else new
-        plan = plan_launch(config["launch"], config["training"], folder.root, hardware=hardware)
+        # A folder given by hand, or a sweep's, is this run's only place; else any earlier run may be gone on with.
+        named = any(o.startswith("hydra.run.dir=") for o in hydra.overrides.hydra) or new.result.exists()
+        alone = hydra.mode == RunMode.RUN and not named
         if config["dry_run"]:
-            show_plan(plan)
+            show_plan(plan_launch(config["launch"], config["training"], new.root, hardware=hardware))
             return None
-        with own(folder):
+        with claimed(config, identity, new, alone) as (folder, resumption):
+            plan = plan_launch(config["launch"], config["training"], folder.root, hardware=hardware)
             freeze_into(folder, cfg, config, overrides, resumption)
             write_provenance(
                 folder,
@@ -83,7 +88,46 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
                 rewards=sources,
             )
             start_result(folder, fingerprint=identity, overrides=[redact(o) for o in overrides])
-            return Finished(folder, execute(plan, folder, config))
+            with end_recorded(folder):
+                return Finished(folder, execute(plan, folder, config))
+
+
+@contextlib.contextmanager
+def claimed(
+    config: dict[str, Any], identity: str, new: RunFolder, alone: bool
+) -> Iterator[tuple[RunFolder, Resumption | None]]:
+    """Own the folder this start works in: that of a run it goes on with, or its new one.
+
+    Args:
+        config: the configuration.
+        identity: its fingerprint.
+        new: the folder Hydra made for this start.
+        alone: whether an earlier run in another folder may be gone on with.
+
+    Yields:
+        The folder, and what to go on from.
+
+    Raises:
+        FolderInUse: another process owns it.
+    """
+    with contextlib.ExitStack() as held:
+        resumption = choose_run(config, identity, new, alone)
+        if resumption and resumption.folder != new and config["resume"] == "auto":
+            try:
+                held.enter_context(own(resumption.folder))
+            except FolderInUse:  # the same command, started twice: the other one was first
+                resumption = None
+            else:
+                # Once more, now that nobody else changes it: it may have been gone on with meanwhile.
+                resumption = resumable(resumption.folder, identity)
+            if resumption:
+                yield resumption.folder, resumption
+                return
+        folder = resumption.folder if resumption else new
+        held.enter_context(own(folder))
+        if not resumption and (aside := set_aside(folder)):
+            print(f"The earlier run in {folder.root} was moved to {aside}.", file=sys.stderr)
+        yield folder, resumption
 
 
 def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
@@ -135,17 +179,7 @@ def record(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
 
 
 def choose_run(config: dict[str, Any], identity: str, new: RunFolder, alone: bool) -> Resumption | None:
-    """Decide by the `resume` key whether this start goes on with an earlier run.
-
-    Args:
-        config: the configuration.
-        identity: its fingerprint.
-        new: the folder Hydra made for this start.
-        alone: a single run; a job of a sweep looks for earlier work in its own folder only.
-
-    Returns:
-        The run and checkpoint to go on from, or None to start in `new`.
-    """
+    """Decide by the `resume` key whether this start goes on with an earlier run, or starts in `new` (None)."""
     resume = config["resume"]
     if resume == "never":
         return None
@@ -153,11 +187,7 @@ def choose_run(config: dict[str, Any], identity: str, new: RunFolder, alone: boo
         chosen = explicit(Path(resume).expanduser().absolute())
         tell_differences(chosen, config)
         return chosen
-    if read_json(new.result).get("status") in (RUNNING, INTERRUPTED, FAILED):
-        # The folder was given by hand (hydra.run.dir=…) and holds a run already.
-        found = find_interrupted(new.root.parent, identity, Path())
-        return found if found and found.folder == new else None
-    return find_interrupted(new.root.parent, identity, new.root) if alone else None
+    return find_interrupted(new.root.parent, identity, new.root) if alone else resumable(new, identity)
 
 
 def tell_differences(chosen: Resumption, config: dict[str, Any]) -> None:
@@ -182,7 +212,7 @@ def freeze_into(
     write_atomic(folder.overrides, OmegaConf.to_yaml(OmegaConf.create(overrides)))
     if resumption:
         step = step_of(resumption.checkpoint)
-        roll_back(folder, step, resumption.checkpoint.parent)
+        roll_back(folder, resumption.checkpoint)
         print(f"Going on with {folder.root} from step {step} (resume=never starts afresh).", file=sys.stderr)
 
 
@@ -200,13 +230,50 @@ def show_plan(plan: LaunchPlan) -> None:
 
 
 @contextlib.contextmanager
-def removed_if_unused(folder: RunFolder) -> Iterator[None]:
+def end_recorded(folder: RunFolder) -> Iterator[None]:
+    """See to it that `result.json` does not say "running" after an end that `execute` could not record."""
+    try:
+        yield
+    except Interrupted:
+        raise  # recorded, with its outcome
+    except BaseException as error:  # a signal before the workers were started, a full disk, a bug
+        by_signal = isinstance(error, Terminated | KeyboardInterrupt)
+        status, code = (INTERRUPTED, getattr(error, "exit_code", EXIT_SIGINT)) if by_signal else (FAILED, EXIT_FAILED)
+        with contextlib.suppress(OSError):
+            text = None if by_signal else f"{type(error).__name__}: {error}"
+            update_result(folder, status=status, exit_code=code, error=text, finished=now())
+        raise
+
+
+@contextlib.contextmanager
+def readable_write_errors(folder: RunFolder) -> Iterator[None]:
+    """Turn a full disk or a read-only folder into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        problem = write_problem(error, folder.root)
+        if problem is None:
+            raise
+        raise RunError(problem) from error
+
+
+@contextlib.contextmanager
+def removed_if_unused(folder: RunFolder, top: Path) -> Iterator[None]:
     """Remove the folder Hydra made before the run when nothing was written into it, with its empty parents."""
     try:
         yield
-    finally:
-        with contextlib.suppress(OSError):
-            if folder.logs.is_dir() and not folder.config.exists():
-                shutil.rmtree(folder.logs)
-            for directory in (folder.root, folder.root.parent, folder.root.parent.parent):
-                directory.rmdir()
+    except FolderInUse:
+        raise  # what lies in it is another run's
+    except BaseException:
+        discard(folder, top)
+        raise
+    else:
+        discard(folder, top)
+
+
+def discard(folder: RunFolder, top: Path) -> None:
+    """Remove a run folder in which no run has begun; `top` is the last folder above it that may go."""
+    if not folder.config.exists():
+        if folder.logs.is_dir() and [p.name for p in folder.logs.iterdir()] == [folder.lock.name]:
+            shutil.rmtree(folder.logs)
+        discard_empty(folder.root, top)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,22 @@ from omegaconf import DictConfig
 
 from grpo_cli.config.freeze import as_dict
 from grpo_cli.config.schema import training_default
+from grpo_cli.config.suggest import did_you_mean, nearest
 from grpo_cli.data.check import required_data_files
 from grpo_cli.errors import ConfigError
 from grpo_cli.evaluation.metrics import metric_names
 from grpo_cli.launch.hardware import Hardware
 from grpo_cli.launch.plan import plan_launch
 from grpo_cli.preflight.batch import batch_problems
+from grpo_cli.preflight.files import file_problems
+from grpo_cli.preflight.hardware import hardware_problems
+from grpo_cli.preflight.packages import package_problems
+
+TRAIN_METRICS = (
+    "reward", "reward_std", "frac_reward_zero_std", "loss", "kl", "entropy", "completions/clipped_ratio",
+    "clip_ratio/low_mean", "clip_ratio/low_min", "clip_ratio/high_mean", "clip_ratio/high_max",
+    "clip_ratio/region_mean", "grad_norm", "learning_rate", "num_tokens", "step_time", "epoch",
+)  # fmt: skip
 
 
 def prepare(cfg: DictConfig, hardware: Hardware) -> None:
@@ -30,10 +41,14 @@ def prepare(cfg: DictConfig, hardware: Hardware) -> None:
     make_absolute(cfg)
     config = as_dict(cfg)
     cfg.objective = settle_objective(config)
-    world_size = plan_launch(config["launch"], config["training"], Path(), hardware=hardware).world_size
+    plan = plan_launch(config["launch"], config["training"], Path(), hardware=hardware)
+    on_cpu = plan.kind == "cpu"
     problems = [
+        *file_problems(config),
         *required_data_files(config["dataset"]),
-        *batch_problems(config["training"], world_size, training_default),
+        *batch_problems(config["training"], plan.world_size, training_default),
+        *hardware_problems(config, on_cpu),
+        *package_problems(config, on_cpu),
     ]
     if problems:
         raise ConfigError(*problems)
@@ -51,13 +66,31 @@ def settle_objective(config: dict[str, Any]) -> str:
     """The metric a run is judged by: `auto` is held-out accuracy where a reward measures it, else held-out reward.
 
     Raises:
-        ConfigError: a held-out metric that this run will not have.
+        ConfigError: a metric that this run will not have.
     """
     correctness = [name for name, entry in config["reward"].items() if entry.get("correctness")]
     names = metric_names(config["reward"], correctness)
     objective = config["objective"]
     if objective == "auto":
         return names[0]
-    if objective.startswith("eval/") and objective not in names:
-        raise ConfigError(f"objective: this run will not measure '{objective}'; it measures {', '.join(names)}.")
+    if objective in names:
+        return objective
+    known = [*names, *train_metrics(config["reward"])]
+    # A reward may log metrics of its own, so a name like none of these passes.
+    if objective.startswith("eval/") or (objective not in known and nearest(objective, known, cutoff=0.75)):
+        hint = did_you_mean(objective, known) or f"; it measures {', '.join(names)}"
+        if objective == "eval/accuracy":
+            hint = ": no reward tells right from wrong; write reward.<name>.correctness=true, or objective=eval/reward"
+        raise ConfigError(f"objective: this run will not measure {objective}{hint}")
     return objective
+
+
+def train_metrics(rewards: Iterable[str]) -> list[str]:
+    """What TRL logs after a step, under its own names."""
+    of_rewards = [f"rewards/{name}/{statistic}" for name in rewards for statistic in ("mean", "std")]
+    lengths = [
+        f"completions/{statistic}_{what}"
+        for what in ("length", "terminated_length")
+        for statistic in ("mean", "min", "max")
+    ]
+    return [*TRAIN_METRICS, *of_rewards, *lengths]

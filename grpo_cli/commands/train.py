@@ -5,6 +5,7 @@ Nothing is imported here that takes time: --help answers before Hydra is loaded,
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,14 @@ def main() -> int:
         from grpo_cli.config.help import answer
 
         return _exit_code(lambda: answer(argv))
+    from grpo_cli.config.completion import complete, is_query, line_so_far
+
+    if is_query(argv):
+        words = complete(line_so_far())
+        if words is not None:
+            print("\n".join(words))
+            return EXIT_DONE
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123  (a line that does not parse has no completions)
     from grpo_cli.config.compose import run
 
     return _exit_code(lambda: run(argv, _run_job))

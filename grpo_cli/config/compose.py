@@ -1,9 +1,8 @@
 """Hydra, tamed: composes a job's config, says in one sentence what is wrong with it, leaves nothing behind.
 
-Hydra runs here and nowhere else: the workers read the frozen file. All its own habits stay (`--cfg job`,
-`--info`, `-m`, `--config-dir`, `--config-name`, tab completion); what is added: our schema as the bottom
-layer of every composition, the user's `./conf` behind ours, model and dataset by name or path, and errors a
-person can act on.
+Hydra runs here and nowhere else: the workers read the frozen file. All its own habits stay (`--cfg job`, `--info`,
+`-m`, `--config-dir`, `--config-name`, tab completion); what is added: our schema as the bottom layer of every
+composition, the user's `./conf` behind ours, model and dataset by name or path, and errors a person can act on.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hydra
@@ -24,7 +23,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from grpo_cli.config import places, schema
-from grpo_cli.config.rewrite import config_dirs, rewrite
+from grpo_cli.config.command_line import check_options, config_dirs, rewrite
+from grpo_cli.config.completion import training_prefix
 from grpo_cli.config.validate import check
 from grpo_cli.errors import ConfigError
 
@@ -52,9 +52,8 @@ def register(training_prefix: str | None = None) -> None:
     node = OmegaConf.create(schema.defaults(training_prefix))
     for key in node:
         if isinstance(node[key], DictConfig):
-            # Open for keys that no file has set yet, so that `training.beta=0.04` needs no `+`; the check
-            # that
-            # follows knows every valid key, and suggests the right one.
+            # Open for keys that no file has set yet, so that `training.beta=0.04` needs no `+`; the check that follows
+            # knows every valid key, and suggests the right one.
             node[key]._set_flag("struct", False)
     ConfigStore.instance().store(name="grpo_train_schema", node=node, provider="grpo-train")
     Plugins.instance().register(UserConf)
@@ -75,15 +74,14 @@ def run(argv: Sequence[str], job: Job, program: str = "grpo-train") -> None:
     wanted_by_user = os.environ.get(_FULL_ERROR)
     completing = any(a.startswith(("--shell-completion", "-sc")) for a in argv)
     arguments = list(argv) if completing else rewrite(argv)
-    _check_options(arguments)
+    check_options(arguments)
     sys.argv = [sys.argv[0] if completing else program, *arguments]
-    register(_training_prefix() if completing else None)
+    register(training_prefix() if completing else None)
     main = hydra.main(version_base="1.3", config_path=str(places.conf_dir()), config_name="train")
     task = Task(job, wanted_by_user)
     os.environ[_FULL_ERROR] = "1"  # in this process only: lets the original exceptions through
     try:
-        with contextlib.nullcontext() if _may_set_mode(arguments) else _no_mode_lookup():
-            main(task.__call__)()
+        main(task.__call__)()
     except Exception as e:
         if e in task.raised or wanted_by_user == "1":
             raise
@@ -97,49 +95,6 @@ def run(argv: Sequence[str], job: Job, program: str = "grpo-train") -> None:
         _restore(wanted_by_user)
     if task.raised:
         raise task.raised[0]
-
-
-def _training_prefix() -> str | None:
-    """What tab completion has of a training key so far; all 191 in every composition would cost it 0.1 s."""
-    section, dot, name = os.environ.get("COMP_LINE", "training.").rpartition(" ")[2].lstrip("+~").partition(".")
-    return name.rstrip("=") if dot and section == "training" else None
-
-
-def _check_options(arguments: list[str]) -> None:
-    """Refuse an unknown option in our own words; Hydra would print the usage of all of its."""
-    from hydra._internal.utils import get_args_parser
-
-    def refuse(message: str) -> None:
-        unknown = message.removeprefix("unrecognized arguments: ")
-        what = f"There is no option {unknown}" if unknown != message else message.strip().capitalize()
-        raise ConfigError(f"{what}; see grpo-train --help.")
-
-    parser = get_args_parser()
-    parser.error = refuse  # type: ignore[method-assign,assignment]
-    parser.parse_args(arguments)
-
-
-def _may_set_mode(arguments: Sequence[str]) -> bool:
-    """Tell whether anything could set `hydra.mode`: an override, or a config file that says MULTIRUN."""
-    if any("hydra.mode" in a or a.lstrip("+").startswith("hydra=") for a in arguments):
-        return True
-    if any(a.startswith(("--config-path", "-cp", "hydra.searchpath")) for a in arguments):
-        return True
-    files = (f for place in places.search_path(config_dirs(arguments)) for f in place.rglob("*.yaml"))
-    return any(b"MULTIRUN" in f.read_bytes() for f in files)
-
-
-@contextlib.contextmanager
-def _no_mode_lookup() -> Iterator[None]:
-    """Spare Hydra the composition that only asks for `hydra.mode`: a third of the time to the first error."""
-    from hydra._internal.hydra import Hydra
-
-    original = Hydra.get_mode
-    Hydra.get_mode = lambda self, config_name, overrides: None  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        Hydra.get_mode = original  # type: ignore[method-assign]
 
 
 def _restore(value: str | None) -> None:

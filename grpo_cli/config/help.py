@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import shutil
 import sys
 import textwrap
@@ -13,34 +14,41 @@ from grpo_cli.config import places
 from grpo_cli.errors import ConfigError
 
 _HEAD = """\
-grpo-train: train a language model with GRPO
+grpo-train: train a language model with GRPO, through TRL's GRPOTrainer
 
 Usage: grpo-train [GROUP=CHOICE …] [KEY=VALUE …] [OPTION …]
 
-  grpo-train                                        train the small model inside the package
-  grpo-train model=Qwen/Qwen3-0.6B dataset=rows.jsonl training.learning_rate=3e-6
+  grpo-train                                                the small model inside the package, on any machine
+  grpo-train debug=smoke                                    the same in two steps: does it run at all?
+  grpo-train model=Qwen/Qwen3-0.6B dataset=rows.jsonl       any model and data of the hub, a folder or a file
+  grpo-train training.learning_rate=3e-6 algorithm=dr_grpo  any setting of TRL, and presets of them
   grpo-train 'reward=[exact_match,format]' reward.format.weight=0.2
-  grpo-train reward.mine.target=my_rewards.py:polite     your own function as a further reward
-  grpo-train -m seed=1,2,3                          several runs, one for each value
-  grpo-train resume=outputs/grpo/<date and time>    go on with a run that was stopped
+  grpo-train reward.mine.target=my_rewards.py:polite        a function of your own as a further reward
+  grpo-train launch.num_processes=2                         two processes, through accelerate
+  grpo-train -m training.beta=0,0.04 seed=1,2               every combination, one run after the other
+  grpo-train resume=outputs/grpo/<date and time>            go on with a run that was stopped
 
-Groups and their choices (a folder conf/<group>/ of your own adds to them):
+Groups and their choices (yours, from conf/<group>/ in this folder, have a *):
 """
 _TAIL = """\
 
-Keys: training.<name> is TRL's GRPOConfig, all of it; grpo-train --fields learning lists what matches.
+Keys: training.<name> is any field of TRL's GRPOConfig; grpo-train --fields learning lists the keys that match.
 
 Options:
   --fields [PATTERN]      keys with type, default, meaning and choices; PATTERN: part of a name, or 'peft.*'
   --cfg job               print the composed config and stop (--resolve: with every reference filled in)
-  --info defaults         print how the config was composed
+  --info defaults-tree    print how the config was composed
   -m, --multirun          run every combination of the values given with commas
-  --config-dir FOLDER     look for configs there too;  --config-name NAME  start from another main config
+  --config-dir FOLDER     look for configs there too
+  --config-name NAME      start from another main config
   -sc install=bash        tab completion: eval "$(grpo-train -sc install=bash)"
   --version, --help, --hydra-help
 
-Exit codes: 0 done, 1 the run failed, 2 the configuration is wrong, 130 and 143 interrupted (checkpoint saved)
+dry_run=true checks everything and prints the command that would be launched.
+Exit codes: 0 done, 1 the run failed, 2 the configuration is wrong, 130 and 143 interrupted (checkpoint saved).
 """
+# Up to so many keys are shown in full on a terminal; of more, the first sentence.
+_IN_FULL = 5
 
 
 def answer(argv: Sequence[str]) -> None:
@@ -64,7 +72,8 @@ def _groups() -> str:
     for group in places.groups():
         names = places.choices(group)
         if names:
-            text = textwrap.fill(", ".join(names), width - 16, break_on_hyphens=False).replace("\n", "\n" + " " * 15)
+            listed = ", ".join(f"{name}*" if places.is_users(group, name) else name for name in names)
+            text = textwrap.fill(listed, width - 16, break_on_hyphens=False).replace("\n", "\n" + " " * 15)
             lines.append(f"  {group:<13}{text}\n")
     return "".join(lines)
 
@@ -101,7 +110,7 @@ def find_fields(pattern: str) -> list:
     else:
         found = [f for f in table if wanted in f.key.lower()]
     if not found:
-        from grpo_cli.config.suggest import nearest_key
+        from grpo_cli.config.other_names import nearest_key
 
         section, _, name = pattern.rpartition(".")
         meant = nearest_key(section, name.strip("*"))
@@ -111,8 +120,8 @@ def find_fields(pattern: str) -> list:
 
 
 def print_fields(pattern: str) -> None:
-    """Print the matching keys: a table in a terminal, tab-separated lines into a pipe."""
-    from grpo_cli.config.types import describe, show
+    """Print the matching keys: for reading in a terminal, as tab-separated lines into a pipe."""
+    from grpo_cli.config.fields import describe, show
 
     rows = []
     for field in find_fields(pattern):
@@ -132,22 +141,30 @@ def _short(default: str) -> str:
 
 
 def _joined(choices: Iterable[object] | None) -> str:
-    from grpo_cli.config.types import show
+    from grpo_cli.config.fields import show
 
     return ", ".join(show(c) for c in choices) if choices else ""
 
 
 def _print_table(rows: list) -> None:
-    """Draw the rows with rich."""
+    """Show the rows in a terminal: a line for the key, its meaning below."""
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.padding import Padding
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold", row_styles=["", "dim"])
-    for head in ("key", "type", "default"):
-        table.add_column(head, overflow="fold")
-    table.add_column("meaning", ratio=1)
+    console = Console(highlight=False)
     for key, kind, default, text, notes, choices in rows:
-        more = [*notes, *([f"Choices: {_joined(choices)}"] if choices else [])]
-        table.add_row(f"[cyan]{escape(key)}[/]", escape(kind), escape(default), escape("\n".join([text, *more])))
-    Console().print(table)
+        console.print(Text.assemble((key, "bold cyan"), "  ", (f"{kind}, default {default}", "dim")), soft_wrap=True)
+        in_full = len(rows) <= _IN_FULL
+        for paragraph in [text if in_full else _first_sentence(text), *notes]:
+            if paragraph:
+                console.print(Padding(Text(paragraph), (0, 0, 0, 4)))
+        if choices:
+            console.print(Padding(Text(f"Choices: {_joined(choices)}"), (0, 0, 0, 4)))
+    if len(rows) > _IN_FULL:
+        console.print(Text(f"{len(rows)} keys; grpo-train --fields {rows[0][0]} tells all about one.", "dim"))
+
+
+def _first_sentence(text: str) -> str:
+    """The first sentence of a help text."""
+    return re.split(r"(?<=[.;])\s(?=[A-Z`'\"(])", text, maxsplit=1)[0]

@@ -133,8 +133,7 @@ def _bad_override(override: str) -> str:
         return f"'{override}': there must be no space round the =; write {key.strip()}={value.strip()}."
     if value.count("[") != value.count("]") or value.count("{") != value.count("}"):
         return (
-            f"{override}: a bracket is not closed; quote the whole override for the shell, without "
-            f"spaces outside it: "
+            f"{override}: a bracket is not closed; quote the whole override for the shell, without spaces outside it: "
             "'reward=[exact_match,format]'."
         )
     inner = value.replace("'", "\\'")

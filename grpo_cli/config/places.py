@@ -49,6 +49,11 @@ def choices(group: str, extra: Sequence[Path] = ()) -> list[str]:
     return sorted(found)
 
 
+def is_users(group: str, choice: str) -> bool:
+    """Tell whether a choice comes from the user's own `./conf` (ours goes first where both have it)."""
+    return user_conf_dir() is not None and not (conf_dir() / group / f"{choice}.yaml").exists()
+
+
 def groups(extra: Sequence[Path] = ()) -> list[str]:
     """List the config groups, in the order of the defaults list, then those only the user has."""
     order = [

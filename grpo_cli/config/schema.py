@@ -7,10 +7,31 @@ import dataclasses
 import functools
 from typing import Any
 
-from grpo_cli.config.field import Field
-from grpo_cli.config.groups.registry import REWARD_ENTRY, SECTIONS
+from grpo_cli.config.fields import Field, parse
+from grpo_cli.config.groups.dataset import DatasetConfig
+from grpo_cli.config.groups.evaluation import EvaluationConfig
+from grpo_cli.config.groups.launch import LaunchConfig
+from grpo_cli.config.groups.model import ModelConfig
+from grpo_cli.config.groups.paths import PathsConfig
+from grpo_cli.config.groups.peft import PeftConfig
+from grpo_cli.config.groups.reward import RewardConfig
+from grpo_cli.config.groups.root import RootConfig, SweepConfig
+from grpo_cli.config.groups.tracker import TrackerConfig
 from grpo_cli.config.trl_fields import read_fields
-from grpo_cli.config.types import parse
+
+# In the order of the defaults list; "" holds the keys outside every group. `training` is not here: TRL declares it.
+SECTIONS: dict[str, type] = {
+    "": RootConfig,
+    "model": ModelConfig,
+    "dataset": DatasetConfig,
+    "peft": PeftConfig,
+    "launch": LaunchConfig,
+    "evaluation": EvaluationConfig,
+    "tracker": TrackerConfig,
+    "paths": PathsConfig,
+    "sweep": SweepConfig,
+}
+
 
 # Training keys that take `auto` beside TRL's own values; the worker decides and records what each became.
 TRAINING_AUTO: dict[str, str] = {
@@ -19,8 +40,6 @@ TRAINING_AUTO: dict[str, str] = {
     "use_cpu": "true where no GPU is visible or launch runs on the CPU, otherwise false",
     "use_vllm": "true where vllm is installed and a GPU is visible, otherwise false",
 }
-
-__all__ = ["TRAINING_AUTO", "Field", "defaults", "fields_of", "reward_entry", "sections", "training_default"]
 
 
 def fields_of(section: str, declared: type) -> dict[str, Field]:
@@ -71,7 +90,7 @@ def training_default(name: str) -> Any:
 @functools.lru_cache(maxsize=1)
 def reward_entry() -> dict[str, Field]:
     """Give the keys that every `reward.<name>` has beside its target's own arguments."""
-    return fields_of("reward.<name>", REWARD_ENTRY)
+    return fields_of("reward.<name>", RewardConfig)
 
 
 def defaults(training_prefix: str | None = None) -> dict[str, Any]:
@@ -79,8 +98,7 @@ def defaults(training_prefix: str | None = None) -> dict[str, Any]:
 
     Args:
         training_prefix: puts the TRL fields whose names begin so into `training`, as tab completion wants
-            them; None leaves it empty, so that `--cfg job` shows what this run sets and not TRL's 191
-            defaults.
+            them; None leaves it empty, so that `--cfg job` shows what this run sets and not TRL's 191 defaults.
 
     Returns:
         Nested plain containers.

@@ -15,12 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from grpo_cli.config.field import Field
-from grpo_cli.config.types import Kind, parse
+from grpo_cli.config.fields import Field, Kind, parse
 from grpo_cli.errors import ConfigError
 
-# From the base to the derived class: a later one overrides an earlier one's field in its place, as
-# dataclasses do.
+# From the base to the derived class: a later one overrides an earlier one's field in its place, as dataclasses do.
 _CLASSES = (
     ("transformers", "training_args.py", "TrainingArguments"),
     ("trl", "trainer/base_config.py", "_BaseConfig"),
@@ -34,8 +32,7 @@ _ENUMS = (
         ("SchedulerType", "IntervalStrategy", "SaveStrategy", "HubStrategy"),
     ),
 )
-# Choices that TRL and transformers state in running text only. A test holds them against the installed
-# sources.
+# Choices that TRL and transformers state in running text only. A test holds them against the installed sources.
 _LOG_LEVELS = ("detail", "debug", "info", "warning", "error", "critical", "passive")
 IN_PROSE: dict[str, tuple[str, ...]] = {
     "importance_sampling_level": ("token", "sequence"),

@@ -9,12 +9,10 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from grpo_cli.config.field import Field
-from grpo_cli.config.importer import check_target
-from grpo_cli.config.parameters import unknown_arguments
-from grpo_cli.config.removed import SET_ELSEWHERE, instead
+from grpo_cli.config.fields import Field
+from grpo_cli.config.other_names import SET_ELSEWHERE, instead, nearest_key
 from grpo_cli.config.schema import sections
-from grpo_cli.config.suggest import nearest, nearest_key, or_list
+from grpo_cli.config.suggest import nearest, or_list
 from grpo_cli.config.values import problem
 from grpo_cli.errors import ConfigError
 from grpo_cli.rewards.check import check_rewards
@@ -102,7 +100,7 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
     if isinstance(plain.get("training"), dict):
         found += _check_together(plain["training"])
     if isinstance(plain.get("dataset"), dict):
-        found += _check_dataset(plain["dataset"], table["dataset"])
+        found += _check_mixture(plain["dataset"].get("mixture"), table["dataset"])
     return found
 
 
@@ -160,44 +158,13 @@ def _check_together(training: dict[str, Any]) -> list[str]:
     return found
 
 
-def _check_dataset(dataset: dict[str, Any], fields: dict[str, Field]) -> list[str]:
-    """The parts of `dataset` that are open: a generator's arguments, and the entries of a mixture."""
+def _check_mixture(mixture: Any, fields: dict[str, Field]) -> list[str]:
+    """The values in the entries of `dataset.mixture`, which have the types of `dataset` itself."""
     found = []
-    sources = [s for s in ("path", "generator", "mixture") if s in fields]
-    chosen = [s for s in sources if dataset.get(s)]
-    if sources and not chosen:
-        found.append(
-            "No data is chosen; write dataset=<file, folder or hub id>, or dataset=<choice> (grpo-train "
-            "--help lists them)."
-        )
-    elif len(chosen) > 1:
-        given = " and ".join(f"dataset.{s}" for s in chosen)
-        found.append(
-            f"{given} are both set, and rows come from one of them; choose your own with dataset=<file, "
-            f"folder or hub id>."
-        )
-    if isinstance(dataset.get("generator"), str):
-        target = dataset["generator"]
-        if wrong := check_target(target):
-            found.append(f"dataset.generator: {wrong}")
-        else:
-            found += unknown_arguments("dataset.generator_kwargs", target, dataset.get("generator_kwargs") or {})
-    mixture = dataset.get("mixture")
-    for name, entry in (mixture or {}).items() if isinstance(mixture, dict) else ():
-        where = f"dataset.mixture.{name}"
-        if not isinstance(entry, dict):
-            found.append(f"{where} must be a mapping with the keys of dataset, not {entry!r}.")
-            continue
-        for key, value in entry.items():
-            if key in fields:
-                wrong = problem(fields[key], value, f"{where}.{key}")
-                found += [wrong] if wrong else []
-            elif key != "weight":
-                near = nearest(str(key), [*fields, "weight"])
-                found.append(
-                    f"{where}.{key}: no such key; "
-                    + (f"did you mean {near}?" if near else "it takes those of dataset.")
-                )
+    for name, entry in mixture.items() if isinstance(mixture, dict) else ():
+        for key, value in entry.items() if isinstance(entry, dict) else ():
+            wrong = problem(fields[key], value, f"dataset.mixture.{name}.{key}") if key in fields else None
+            found += [wrong] if wrong else []
     return found
 
 

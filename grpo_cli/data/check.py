@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from grpo_cli.config.groups.dataset import DatasetConfig
-from grpo_cli.config.importer import check_target, nearest
+from grpo_cli.config.suggest import meant_or_known
+from grpo_cli.config.targets import check_target, unknown_arguments
 from grpo_cli.data.columns import plan_columns
 from grpo_cli.data.files import Source, locate
 from grpo_cli.data.readers import read_rows
@@ -59,7 +60,7 @@ def sources_of(cfg: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
             raise ConfigError(f"{key} must hold the keys of a data set, such as {key}.path=rows.jsonl")
         allowed = [k for k in DEFAULTS if k not in _OF_THE_WHOLE] + ["weight"]
         for unknown in (k for k in own if k not in allowed):
-            raise ConfigError(f"{key}.{unknown} is no key of a mixture's entry{nearest(str(unknown), allowed)}")
+            raise ConfigError(f"{key}.{unknown} is no key of a mixture's entry{meant_or_known(str(unknown), allowed)}")
         entry = {**DEFAULTS, **inherited, "weight": 1.0, **own}
         weight = entry["weight"]
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
@@ -71,11 +72,14 @@ def sources_of(cfg: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
 
 def _one_source(cfg: Mapping[str, Any], key: str) -> None:
     if cfg["path"] and cfg["generator"]:
-        raise ConfigError(f"{key}.path and {key}.generator exclude each other: set one of them to null")
-    if not cfg["path"] and not cfg["generator"]:
         raise ConfigError(
-            f"{key} names no data: set {key}.path to a hub id, file or folder, or {key}.generator to a function"
+            f"{key}.path and {key}.generator are both set, and rows come from one of them: set the other to null"
         )
+    if not cfg["path"] and not cfg["generator"]:
+        choice = "write dataset=<file, folder or hub id>, or dataset=<choice> (grpo-train --help lists them)"
+        if key != "dataset":
+            choice = f"set {key}.path to a hub id, file or folder, or {key}.generator to a function"
+        raise ConfigError(f"{key} names no data: {choice}")
 
 
 def required_data_files(cfg: Mapping[str, Any]) -> list[str]:
@@ -97,7 +101,7 @@ def required_data_files(cfg: Mapping[str, Any]) -> list[str]:
             problems += _values(source, key)
             problems += _source(source, key)
         except ConfigError as error:
-            problems += error.problems
+            problems += [p if p.startswith(key) else f"{key}: {p}" for p in error.problems]
     return list(dict.fromkeys(problems))
 
 
@@ -139,8 +143,9 @@ def _source(cfg: Mapping[str, Any], key: str) -> list[str]:
     if cfg["prompt_template"] is not None:
         fields = parse_template(cfg["prompt_template"], f"{key}.prompt_template").fields
     if cfg["generator"]:
-        problem = check_target(cfg["generator"])
-        return [f"{key}.generator: {problem}"] if problem else []
+        if problem := check_target(cfg["generator"]):
+            return [f"{key}.generator: {problem}"]
+        return unknown_arguments(f"{key}.generator_kwargs", cfg["generator"], cfg["generator_kwargs"] or {})
     problems: list[str] = []
     for path_key in ("path", "test_path"):
         if not cfg[path_key]:
@@ -168,8 +173,7 @@ def no_answer_column(key: str, where: str, columns: list[str]) -> str:
     """Say that `answer_pattern` has nothing to work on."""
     return (
         f"{key}.answer_pattern needs an 'answer' column, which {where} does not have (columns: "
-        f"{', '.join(columns)}): "
-        f"name the one to use with {key}.columns.answer=…"
+        f"{', '.join(columns)}): name the one to use with {key}.columns.answer=…"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from grpo_cli.config.importer import nearest
+from grpo_cli.config.suggest import did_you_mean
 from grpo_cli.errors import ConfigError
 
 # TRL passes these to every reward itself (or drops them): a data column of that name would collide or vanish.
@@ -64,7 +64,7 @@ def plan_columns(
         if theirs not in columns:
             problems.append(
                 f"{key}.columns.{ours}={theirs}: {where} has no column "
-                f"'{theirs}'{_meant(theirs, columns)} (columns: {have})"
+                f"'{theirs}'{did_you_mean(theirs, columns)} (columns: {have})"
             )
         if ours in RESERVED or ours in IMAGES:
             problems.append(f"{key}.columns.{ours}: the trainer keeps the name '{ours}' for itself; choose another")
@@ -78,7 +78,7 @@ def plan_columns(
         if name not in columns and name not in mapping:
             problems.append(
                 f"{key}.prompt_template names the column '{name}', which {where} does not have"
-                f"{_meant(name, columns)} (columns: {have})"
+                f"{did_you_mean(name, columns)} (columns: {have})"
             )
     names = dict(mapping)
     notes = []
@@ -115,8 +115,3 @@ def plan_columns(
     if problems:
         raise ConfigError(*problems)
     return ColumnPlan(names, notes)
-
-
-def _meant(name: str, columns: Sequence[str]) -> str:
-    hint = nearest(name, columns)
-    return hint if hint.startswith("; did") else ""

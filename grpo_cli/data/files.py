@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grpo_cli.config.importer import nearest
+from grpo_cli.config.suggest import did_you_mean
 from grpo_cli.errors import ConfigError
 
 KINDS = {
@@ -98,9 +98,8 @@ def _expand(text: str, where: str) -> list[Path]:
             raise ConfigError(f"{where}: no file matches '{text}'")
         return found
     beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
-    hint = nearest(path.name, beside)
     hub = "" if text.startswith((".", "/", "~")) else ", and it is no hub id"
-    raise ConfigError(f"{where}: there is no file or folder '{text}'{hub}{hint if hint.startswith('; did') else ''}")
+    raise ConfigError(f"{where}: there is no file or folder '{text}'{hub}{did_you_mean(path.name, beside)}")
 
 
 def _folder(path: Path, cfg: Mapping[str, Any], where: str) -> Source:

@@ -72,7 +72,7 @@ def _jsonl(file: Path) -> Iterator[Row]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = json.loads(line.rstrip())
             except json.JSONDecodeError as error:
                 if number == 1 and line.strip() in ("[", "{"):
                     raise ConfigError(

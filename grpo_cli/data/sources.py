@@ -15,7 +15,8 @@ import datasets
 from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 from datasets.exceptions import DatasetNotFoundError
 
-from grpo_cli.config.importer import import_target, nearest
+from grpo_cli.config.importer import import_target
+from grpo_cli.config.suggest import meant_or_known
 from grpo_cli.data.files import Source, locate
 from grpo_cli.data.readers import guess_delimiter, read_rows
 from grpo_cli.errors import ConfigError
@@ -183,7 +184,7 @@ def _generated(cfg: Mapping[str, Any], key: str, seed: int) -> dict[str, AnyData
     for name in options:
         if parameters and name not in parameters and not open_ended:
             raise ConfigError(
-                f"{key}.generator_kwargs.{name}: {target} has no such argument{nearest(name, list(parameters))}"
+                f"{key}.generator_kwargs.{name}: {target} has no such argument{meant_or_known(name, list(parameters))}"
             )
     if "seed" in parameters:
         options.setdefault("seed", seed)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, ReadInstruction
 
-from grpo_cli.config.importer import nearest
+from grpo_cli.config.suggest import meant_or_known
 from grpo_cli.data.sources import AnyDataset
 from grpo_cli.errors import ConfigError
 
@@ -54,7 +54,7 @@ def choose(
 def _pick(splits: Mapping[str, AnyDataset], name: str, where: str) -> AnyDataset:
     base, bracket, _ = name.partition("[")
     if base not in splits:
-        hint = nearest(base, list(splits)) if len(splits) > 1 else f"; there is only '{next(iter(splits))}'"
+        hint = meant_or_known(base, list(splits)) if len(splits) > 1 else f"; there is only '{next(iter(splits))}'"
         listed = "" if hint.startswith("; there") else f" (splits: {', '.join(splits)})"
         if where.endswith("test_split"):
             hint += f" ({where}=null holds rows of train out)"

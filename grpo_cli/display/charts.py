@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,10 +11,8 @@ from rich.text import Text
 
 from grpo_cli.display import formatting as fmt
 from grpo_cli.display.console import ACCENT, BAD, BOLD, DIM, GOOD, line
-
-if TYPE_CHECKING:
-    from grpo_cli.display.state import Point
-    from grpo_cli.display.view import Scene
+from grpo_cli.display.scene import Scene
+from grpo_cli.display.state import Point
 
 ROWS = 4
 """Height of a chart in lines, in the two boxes of a full-size view."""

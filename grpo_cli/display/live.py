@@ -9,7 +9,8 @@ from typing import IO, Any
 from rich.live import Live
 
 from grpo_cli.display.base import Display
-from grpo_cli.display.view import Scene, draw
+from grpo_cli.display.scene import Scene
+from grpo_cli.display.view import draw
 from grpo_cli.runs.folder import RunFolder
 
 FRAMES_PER_SECOND = 4

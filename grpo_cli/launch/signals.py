@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from grpo_cli.errors import EXIT_SIGINT, EXIT_SIGTERM
-
-if TYPE_CHECKING:
-    from grpo_cli.launch.supervise import Outcome
+from grpo_cli.launch.outcome import Outcome
 
 WATCHED = ("SIGINT", "SIGTERM", "SIGHUP")
 ECHO_SECONDS = 0.3
@@ -31,6 +31,31 @@ class Interrupted(BaseException):
         super().__init__(f"interrupted by {outcome.signal or 'a signal'}")
         self.exit_code = exit_code
         self.outcome = outcome
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP where no worker runs: nothing to stop, only to record and to leave."""
+
+    exit_code = EXIT_SIGTERM
+
+
+@contextmanager
+def raising() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP raise `Terminated`, as SIGINT raises KeyboardInterrupt, so that clean-up runs."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated(f"ended by {signal.Signals(number).name}")
+
+    former = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                former[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def exit_code_for(name: str) -> int:

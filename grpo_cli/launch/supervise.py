@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from grpo_cli.errors import EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_SIGINT, EXIT_SIGTERM
 from grpo_cli.launch.failure import Failure, error_reports, explain, oom_kill_count, rank_deaths, read_tail
+from grpo_cli.launch.outcome import Outcome
 from grpo_cli.launch.plan import LaunchPlan
 from grpo_cli.launch.signals import Interrupted, SignalWatch, exit_code_for
 from grpo_cli.launch.tree import ProcessTree
@@ -27,21 +27,6 @@ REFRESH_SECONDS = 1.0
 # In these a worker answers a stop request; before them there is nothing to save yet.
 STOPPABLE = {"training", "evaluating", "saving", "done"}
 WARDEN = Path(__file__).with_name("warden.py")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a launch ended.
-
-    `exit_code` is the run's own: 0, 1, 2 (wrong configuration), 130 or 143. `signal` names the signal that
-    grpo-train got, if any. `error` is the message for the user of a failed run. `seconds` is wall time.
-    """
-
-    exit_code: int
-    status: str
-    signal: str | None
-    error: str | None
-    seconds: float
 
 
 def supervise(

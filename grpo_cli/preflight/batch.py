@@ -97,17 +97,21 @@ def batch_problems(training: Mapping[str, Any], world_size: int, default: Callab
         nearest = max(micro_batch, round(generation_batch / micro_batch) * micro_batch)
         return [
             f"training.generation_batch_size={generation_batch} is not a multiple of the global batch of "
-            f"{micro_batch} ({plan.per_device_train_batch_size} × {world_size} processes); write "
+            f"{micro_batch} ({plan.per_device_train_batch_size} × {_processes(world_size)}); write "
             f"training.generation_batch_size={nearest}."
         ]
     if plan.generation_batch_size % plan.num_generations == 0:
         return []
-    parts = f"{plan.per_device_train_batch_size} per device × {world_size} process{'es' * (world_size > 1)}"
+    steps = f"{plan.steps_per_generation} step{'s' * (plan.steps_per_generation > 1)} per generation"
+    parts = f"{plan.per_device_train_batch_size} per device × {_processes(world_size)} × {steps}"
     return [
         f"training.num_generations={plan.num_generations} does not divide the generation batch of "
-        f"{plan.generation_batch_size} completions ({parts} × {plan.steps_per_generation} steps per generation); "
-        f"write {_advice(plan)}."
+        f"{plan.generation_batch_size} completions ({parts}); write {_advice(plan)}."
     ]
+
+
+def _processes(number: int) -> str:
+    return f"{number} process{'es' * (number > 1)}"
 
 
 def _advice(plan: BatchPlan) -> str:

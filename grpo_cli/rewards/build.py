@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grpo_cli.config.importer import import_target, nearest
+from grpo_cli.config.importer import import_target
+from grpo_cli.config.suggest import meant_or_known
 from grpo_cli.errors import ConfigError
+from grpo_cli.rewards.check import NO_REWARD
 from grpo_cli.rewards.reward import AsyncReward, Reward
 from grpo_cli.rewards.signature import (
     CONTEXT_NAMES,
@@ -76,7 +78,7 @@ def build_rewards(cfg_reward: Mapping[str, Mapping[str, Any]], *, context: Rewar
     if problems:
         raise ConfigError(*problems)
     if not rewards:
-        raise ConfigError("reward is empty, so there is nothing to learn: write reward=[exact_match], say")
+        raise ConfigError(NO_REWARD)
     return rewards
 
 
@@ -113,7 +115,10 @@ def _function(
     name: str, target: str, options: dict[str, Any], context: RewardContext
 ) -> tuple[Callable[..., Any], Signature, dict[str, Any]]:
     """The function that scores, its signature, and the options that are passed with each call."""
-    found = import_target(target)
+    try:
+        found = import_target(target)
+    except ConfigError as error:
+        raise ConfigError(*(f"reward.{name}.target: {problem}" for problem in error.problems)) from error
     if not callable(found):
         raise ConfigError(f"reward.{name}.target: {target} is a {type(found).__name__}, not a function")
     signature = _signature(name, target, found)
@@ -168,7 +173,7 @@ def _signature(name: str, target: str, function: Callable[..., Any]) -> Signatur
 
 def _refuse_unknown(name: str, target: str, options: Mapping[str, Any], known: Sequence[str], is_open: bool) -> None:
     problems = [
-        f"reward.{name}.{key}: {target} has no argument '{key}' to set{nearest(key, known)}"
+        f"reward.{name}.{key}: {target} has no argument '{key}' to set{meant_or_known(key, known)}"
         for key in unknown_options(options, known, is_open)
     ]
     if problems:

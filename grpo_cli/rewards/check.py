@@ -13,10 +13,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from grpo_cli.config.importer import check_target, nearest, split_target
-from grpo_cli.config.parameters import Parameters, parameters_of
+from grpo_cli.config.suggest import meant_or_known
+from grpo_cli.config.targets import Parameters, check_target, parameters_of, split_target
 from grpo_cli.rewards.signature import FILLED, RESERVED, unknown_options
 
+NO_REWARD = (
+    "No reward is chosen, so there is nothing to train for; write reward=[<name>,…] (grpo-train --help lists them)."
+)
 _BUILT_IN = "grpo_cli.rewards"
 _SCALARS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 
@@ -31,7 +34,7 @@ def check_rewards(cfg_reward: Mapping[str, Any] | None) -> list[str]:
         One sentence per problem; none when all seems well.
     """
     if not cfg_reward:
-        return ["reward is empty, so there is nothing to learn: write reward=[exact_match], say"]
+        return [NO_REWARD]
     problems = []
     for name, entry in cfg_reward.items():
         problems.extend(_check_entry(str(name), entry))
@@ -47,7 +50,11 @@ def _check_entry(name: str, entry: Any) -> list[str]:
         return [f"{key} must be a section with a target, not {entry!r}; to take it out write '~{key}'"]
     target = entry.get("target")
     if not target or target == "???":
-        return [f"{key} has no target: select it with reward=[…,{name}], or write {key}.target=my_rewards.py:function"]
+        only = f" (it sets only {', '.join(map(str, entry))})" if entry else ""
+        return [
+            f"{key} has no target{only}: select it, reward=[…,{name}], name a function of your own, "
+            f"{key}.target=my_rewards.py:function, or leave it out, ~{key}."
+        ]
     problems = []
     weight = entry.get("weight", 1.0)
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
@@ -55,7 +62,7 @@ def _check_entry(name: str, entry: Any) -> list[str]:
     if not isinstance(entry.get("correctness", False), bool):
         problems.append(f"{key}.correctness must be true or false, not {entry['correctness']!r}")
     options = {k: v for k, v in entry.items() if k not in RESERVED}
-    problems.extend(f"{key}.{k} has no value: write {key}.{k}=<value>" for k, v in options.items() if v == "???")
+    problems.extend(f"{key}.{k} must be set; write {key}.{k}=<value>." for k, v in options.items() if v == "???")
     return problems + (_check_target(key, str(target), options) if not problems else [])
 
 
@@ -74,7 +81,8 @@ def _check_target(key: str, target: str, options: Mapping[str, Any]) -> list[str
 def _check_option(key: str, target: str, name: str, value: Any, parameters: Parameters) -> list[str]:
     known = [known for known in parameters.annotations if known not in (*FILLED, "self")]
     if unknown_options([name], known, parameters.open):
-        return [f"{key}.{name}: {target} has no argument '{name}' to set{nearest(name, known)}"]
+        # A misspelled `weight` lands here too.
+        return [f"{key}.{name}: {target} has no argument '{name}' to set{meant_or_known(name, [*known, *RESERVED])}"]
     allowed = _allowed(parameters.annotations.get(name))
     if allowed is None or any(_fits(value, one) for one in allowed):
         return []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from grpo_cli.errors import RunError
 from grpo_cli.rewards.signature import CONTEXT_NAMES, TRAINER_NAMES, Signature
 from grpo_cli.rewards.text import completion_text, row_opens_think
 from grpo_cli.rewards.values import check_batch, check_value, raise_failure
@@ -81,21 +83,27 @@ class Reward:
         Raises:
             RunError: the function failed, or returned something that is no finite number.
         """
-        texts, rows = self._texts(prompts, completions), columns.get("row")
+        with _telling_the_step(columns.get("trainer_state")):
+            return self._score(prompts, completions, completion_ids, columns)
+
+    def _score(
+        self, prompts: Sequence[Any], completions: Sequence[Any], completion_ids: Any, columns: Mapping[str, Any]
+    ) -> list[float | None]:
+        texts = self._texts(prompts, completions)
         if not self.signature.completion:
             arguments = self.batch_arguments(prompts, completions, completion_ids, columns)
             try:
                 returned = self.function(**arguments)
             except (Exception, SystemExit) as error:
-                raise_failure(self.__name__, error, texts, rows=rows, file=self.file)
-            return check_batch(self.__name__, returned, texts, rows)
+                raise_failure(self.__name__, error, texts, prompts=prompts, file=self.file)
+            return check_batch(self.__name__, returned, texts, prompts)
         values = []
         for index, arguments in enumerate(self.completion_arguments(prompts, completions, completion_ids, columns)):
             try:
                 value = self.function(**arguments)
             except (Exception, SystemExit) as error:
-                raise_failure(self.__name__, error, texts, index, rows, self.file)
-            values.append(check_value(self.__name__, value, index, texts, rows))
+                raise_failure(self.__name__, error, texts, index, prompts, self.file)
+            values.append(check_value(self.__name__, value, index, texts, prompts))
         return values
 
     def batch_arguments(
@@ -171,21 +179,27 @@ class AsyncReward(Reward):
         **columns: Any,
     ) -> list[float | None]:
         """Score a batch, as `Reward.__call__` does; a one-completion function runs on all of them at once."""
-        texts, rows = self._texts(prompts, completions), columns.get("row")
+        with _telling_the_step(columns.get("trainer_state")):
+            return await self._score_async(prompts, completions, completion_ids, columns)
+
+    async def _score_async(
+        self, prompts: Sequence[Any], completions: Sequence[Any], completion_ids: Any, columns: Mapping[str, Any]
+    ) -> list[float | None]:
+        texts = self._texts(prompts, completions)
         if not self.signature.completion:
             arguments = self.batch_arguments(prompts, completions, completion_ids, columns)
             try:
                 returned = await self.function(**arguments)
             except (Exception, SystemExit) as error:
-                raise_failure(self.__name__, error, texts, rows=rows, file=self.file)
-            return check_batch(self.__name__, returned, texts, rows)
+                raise_failure(self.__name__, error, texts, prompts=prompts, file=self.file)
+            return check_batch(self.__name__, returned, texts, prompts)
 
         async def score(index: int, arguments: dict[str, Any]) -> float | None:
             try:
                 value = await self.function(**arguments)
             except (Exception, SystemExit) as error:
-                raise_failure(self.__name__, error, texts, index, rows, self.file)
-            return check_value(self.__name__, value, index, texts, rows)
+                raise_failure(self.__name__, error, texts, index, prompts, self.file)
+            return check_value(self.__name__, value, index, texts, prompts)
 
         tasks = [
             asyncio.ensure_future(score(index, arguments))
@@ -198,6 +212,18 @@ class AsyncReward(Reward):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _telling_the_step(trainer_state: Any) -> Iterator[None]:
+    """Say in an error how far training was."""
+    try:
+        yield
+    except RunError as error:
+        steps = getattr(trainer_state, "global_step", None)
+        if steps is None:
+            raise
+        raise RunError(f"After {steps} step{'' if steps == 1 else 's'}: {error}") from error
 
 
 def _trainer_defaults() -> dict[str, Any]:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from grpo_cli.config.source import find_source
+from grpo_cli.config.targets import find_source
 
 
 def reward_sources(cfg_reward: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str | None]]:

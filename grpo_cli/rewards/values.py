@@ -20,7 +20,7 @@ _SHOWN = 200
 
 
 def check_batch(
-    name: str, returned: Any, completions: Sequence[str], rows: Sequence[Any] | None = None
+    name: str, returned: Any, completions: Sequence[str], prompts: Sequence[Any] | None = None
 ) -> list[float | None]:
     """What a function of TRL's form returned, as a list of floats.
 
@@ -28,7 +28,7 @@ def check_batch(
         name: the reward's name, for messages.
         returned: a list, tuple, array or tensor with one value per completion.
         completions: the completions' texts, for messages.
-        rows: the data's `row` column, for messages.
+        prompts: what they answer, one a completion, for messages.
 
     Returns:
         One float per completion, or None where the function skipped it.
@@ -47,11 +47,11 @@ def check_batch(
     values = list(values)
     if len(values) != len(completions):
         raise RunError(f"reward {name!r} returned {len(values)} values; {expected}")
-    return [check_value(name, value, i, completions, rows) for i, value in enumerate(values)]
+    return [check_value(name, value, i, completions, prompts) for i, value in enumerate(values)]
 
 
 def check_value(
-    name: str, value: Any, index: int, completions: Sequence[str], rows: Sequence[Any] | None = None
+    name: str, value: Any, index: int, completions: Sequence[str], prompts: Sequence[Any] | None = None
 ) -> float | None:
     """One value as a float; None (skip this completion) stays None, True is 1.0.
 
@@ -60,7 +60,7 @@ def check_value(
         value: what the function returned for one completion.
         index: the completion's place in the batch.
         completions: the completions' texts, for messages.
-        rows: the data's `row` column, for messages.
+        prompts: what they answer, one a completion, for messages.
 
     Raises:
         RunError: no number, NaN, or too large for a float32.
@@ -85,7 +85,7 @@ def check_value(
         wrong = f"returned {_short(value)}, which is not finite as float32"
     else:
         return number
-    raise RunError(f"reward {name!r} {wrong} for {_where(index, completions, rows)}")
+    raise RunError(f"reward {name!r} {wrong} for {_where(index, completions, prompts)}")
 
 
 def raise_failure(
@@ -93,7 +93,7 @@ def raise_failure(
     error: BaseException,
     completions: Sequence[str],
     index: int | None = None,
-    rows: Sequence[Any] | None = None,
+    prompts: Sequence[Any] | None = None,
     file: str | None = None,
 ) -> NoReturn:
     """Turn an exception of a reward function into the user's error, the original chained to it.
@@ -103,7 +103,7 @@ def raise_failure(
         error: what the function raised.
         completions: the completions' texts.
         index: the completion's place in the batch, None when a whole batch was scored at once.
-        rows: the data's `row` column.
+        prompts: what they answer, one a completion.
         file: the reward's source file, to find the line of the user's own code.
 
     Raises:
@@ -120,15 +120,21 @@ def raise_failure(
     if index is None:
         where = f"a batch of {len(completions)}; the first " + _begin(completions[0]) if completions else "nothing"
     else:
-        where = _where(index, completions, rows)
+        where = _where(index, completions, prompts)
     raise RunError(
         f"reward {name!r} failed with {type(error).__name__}: {_short(str(error), quote=False)}{line} on {where}"
     ) from error
 
 
-def _where(index: int, completions: Sequence[str], rows: Sequence[Any] | None) -> str:
-    row = f", row {rows[index]}" if rows is not None and index < len(rows) else ""
-    return f"completion {index} of the batch (0 to {len(completions) - 1}{row}), which " + _begin(completions[index])
+def _where(index: int, completions: Sequence[str], prompts: Sequence[Any] | None) -> str:
+    """Which completion of the batch, of which row: its prompt is what tells a row in any data set."""
+    row = f" on the prompt {_short(_prompt_text(prompts[index]))}" if prompts is not None else ""
+    return f"completion {index} of the batch (0 to {len(completions) - 1}){row}, which " + _begin(completions[index])
+
+
+def _prompt_text(prompt: Any) -> str:
+    """A prompt's text: itself, or the last message's content."""
+    return prompt if isinstance(prompt, str) else str(prompt[-1].get("content")) if prompt else ""
 
 
 def _begin(completion: str) -> str:

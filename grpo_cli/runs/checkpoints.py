@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from grpo_cli.runs.folder import RunFolder
-from grpo_cli.runs.jsonl import append, read, write_atomic, write_json
+from grpo_cli.runs.jsonl import append, parse, write_atomic, write_json
 
 # Written into a checkpoint after everything else in it, so a folder without it was cut short by a kill.
 COMPLETE_MARK = "complete.json"
@@ -20,11 +20,31 @@ def step_of(checkpoint: Path) -> int:
     return int(step) if prefix == "checkpoint" and step.isdigit() else -1
 
 
-def mark_complete(checkpoint: Path, world_size: int) -> None:
-    """Record that a checkpoint is whole, with the size of each of its files."""
-    sizes = {str(p.relative_to(checkpoint)): p.stat().st_size for p in sorted(checkpoint.rglob("*")) if p.is_file()}
-    sizes.pop(COMPLETE_MARK, None)
-    write_json(checkpoint / COMPLETE_MARK, {"step": step_of(checkpoint), "world_size": world_size, "files": sizes})
+def mark_complete(checkpoint: Path, world_size: int, folder: RunFolder) -> None:
+    """Record that a checkpoint is whole: the size of each of its files, and of the run's records at its moment.
+
+    Args:
+        checkpoint: where it was saved.
+        world_size: how many ranks have their state in it.
+        folder: the run.
+    """
+    mark = {
+        "step": step_of(checkpoint),
+        "world_size": world_size,
+        "files": _sizes(checkpoint, (p for p in checkpoint.rglob("*") if p.name != COMPLETE_MARK)),
+        "records": _sizes(folder.root, record_files(folder)),
+    }
+    write_json(checkpoint / COMPLETE_MARK, mark)
+
+
+def record_files(folder: RunFolder) -> list[Path]:
+    """The files a run appends its records to: metrics, completions, whatever else is a line a record."""
+    return [*folder.root.glob("*.jsonl"), *(folder.root / "completions").glob("*.jsonl")]
+
+
+def _sizes(root: Path, paths: Iterable[Path]) -> dict[str, int]:
+    """Bytes by path below a root."""
+    return {str(path.relative_to(root)): path.stat().st_size for path in sorted(paths) if path.is_file()}
 
 
 def is_complete(checkpoint: Path) -> bool:
@@ -42,33 +62,28 @@ def latest_checkpoint(directory: Path) -> Path | None:
     return next((p for p in sorted(candidates, key=step_of, reverse=True) if is_complete(p)), None)
 
 
-def roll_back(folder: RunFolder, step: int, directory: Path) -> None:
-    """Take a run's records back to a step, so that the resumed run writes each step once.
+def roll_back(folder: RunFolder, checkpoint: Path) -> None:
+    """Take a run's records back to the moment of a checkpoint, so that the resumed run writes each one once.
 
-    What lies after the step is moved to `logs/superseded/`, not deleted; checkpoints after it and those cut
+    What was written after it is moved to `logs/superseded/`, not deleted; later checkpoints and those cut
     short by a kill are removed.
 
     Args:
         folder: the run.
-        step: the optimizer step of the checkpoint that training goes on from.
-        directory: where the run's checkpoints lie.
+        checkpoint: the one that training goes on from.
     """
-    for path in (folder.metrics, *sorted((folder.root / "completions").glob("*.jsonl"))):
-        _truncate_records(path, step, folder.logs / "superseded" / path.name)
-    for checkpoint in directory.glob("checkpoint-*"):
-        if step_of(checkpoint) > step or (step_of(checkpoint) >= 0 and not is_complete(checkpoint)):
-            shutil.rmtree(checkpoint)
+    sizes = json.loads((checkpoint / COMPLETE_MARK).read_text())["records"]
+    for path in record_files(folder):
+        _cut(path, sizes.get(str(path.relative_to(folder.root)), 0), folder.logs / "superseded" / path.name)
+    for other in checkpoint.parent.glob("checkpoint-*"):
+        if step_of(other) > step_of(checkpoint) or (step_of(other) >= 0 and not is_complete(other)):
+            shutil.rmtree(other)
 
 
-def _truncate_records(path: Path, step: int, superseded: Path) -> None:
-    """Keep the records up to and including a step; move the later ones to another file."""
-    if not path.exists():
+def _cut(path: Path, size: int, superseded: Path) -> None:
+    """Keep the first `size` bytes of a file of records; move the records after them to another file."""
+    content = path.read_bytes()
+    if len(content) <= size:
         return
-    kept: list[dict[str, Any]] = []
-    later: list[dict[str, Any]] = []
-    for record in read(path):
-        (kept if record.get("step", 0) <= step else later).append(record)
-    if not later:
-        return
-    append(superseded, *later)
-    write_atomic(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept))
+    append(superseded, *parse(content[size:].decode("utf-8", errors="replace").split("\n")))
+    write_atomic(path, content[:size].decode("utf-8"))

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+# What a run writes beside its logs; the two that tell that there is a run come last.
+CONTENT = (
+    *("report.html", "metrics.jsonl", "reward_failures.jsonl", "completions", "evaluation", "checkpoints", "model"),
+    *("provenance.json", "overrides.yaml", "result.json", "config.yaml"),
+)
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -79,3 +85,27 @@ class RunFolder:
     def error(self, rank: int) -> Path:
         """A rank's own account of why it ended: {"rank", "kind": "config"|"run", "message", "traceback"}."""
         return self.logs / f"error-rank{rank}.json"
+
+
+def set_aside(folder: RunFolder) -> Path | None:
+    """Move an earlier run in this folder to `earlier/<number>`, so that a new one starts in an empty place.
+
+    Args:
+        folder: one that the caller owns; its lock stays.
+
+    Returns:
+        Where the earlier run is now; None when there was none.
+    """
+    if not folder.result.exists() and not folder.config.exists():
+        return None
+    kept = folder.root / "earlier"
+    kept.mkdir(exist_ok=True)
+    number = 1 + max((int(p.name) for p in kept.iterdir() if p.name.isdigit()), default=0)
+    place = RunFolder(kept / str(number))
+    place.logs.mkdir(parents=True)
+    for name in CONTENT:  # and nothing else: the folder may be the user's own (hydra.run.dir=.)
+        if (folder.root / name).exists():
+            (folder.root / name).rename(place.root / name)
+    for path in [p for p in folder.logs.iterdir() if p != folder.lock]:
+        path.rename(place.logs / path.name)
+    return place.root

@@ -56,14 +56,20 @@ def find_interrupted(siblings: Path, wanted: str, new: Path) -> Resumption | Non
         if path == new or not folder.result.exists():
             continue
         result = read_result(folder)
-        if result.get("config_fingerprint") != wanted:
-            continue
-        if result.get("status") == COMPLETED:
+        if result.get("config_fingerprint") == wanted and result.get("status") == COMPLETED:
             return None
-        checkpoint = latest_checkpoint(folder.checkpoints)
-        if result.get("status") in (INTERRUPTED, FAILED) and checkpoint:
-            return Resumption(folder, checkpoint)
+        if found := resumable(folder, wanted):
+            return found
     return None
+
+
+def resumable(folder: RunFolder, wanted: str) -> Resumption | None:
+    """The last complete checkpoint of one run, where the run is of this configuration and did not finish."""
+    result = read_result(folder)
+    if result.get("config_fingerprint") != wanted or result.get("status") not in (INTERRUPTED, FAILED):
+        return None
+    checkpoint = latest_checkpoint(folder.checkpoints)
+    return Resumption(folder, checkpoint) if checkpoint else None
 
 
 def explicit(path: Path) -> Resumption:

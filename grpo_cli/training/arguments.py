@@ -10,6 +10,7 @@ from trl import GRPOConfig
 
 from grpo_cli.errors import ConfigError
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.training.model import one_line
 
 
 def build_arguments(
@@ -44,8 +45,7 @@ def build_arguments(
             warnings.simplefilter("ignore", FutureWarning)
             return GRPOConfig(**values)
     except (ValueError, TypeError, ImportError, RuntimeError, NotImplementedError) as error:
-        message = " ".join(str(error).split())
-        raise ConfigError(f"training: TRL refuses this combination: {message}") from error
+        raise ConfigError(f"training: TRL refuses this combination: {one_line(error)}") from error
 
 
 def check_data_size(arguments: GRPOConfig, train: Dataset | IterableDataset) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from grpo_cli.errors import ConfigError
+from grpo_cli.preflight.hardware import half_precision_problem
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,7 @@ def resolve_auto(config: dict[str, Any]) -> list[Resolved]:
         "the GPU computes in bfloat16" if bf16_works else "no GPU with bfloat16",
     )
     if on_cpu and (training.get("bf16") or training.get("fp16")):
-        key = "bf16" if training.get("bf16") else "fp16"
-        raise ConfigError(
-            f"training.{key}: this run is on the CPU, where half precision is slower and TRL refuses it by "
-            f"default; write training.{key}=false (or training.{key}=auto)."
-        )
+        raise ConfigError(half_precision_problem("bf16" if training.get("bf16") else "fp16"))
     has_vllm = importlib.util.find_spec("vllm") is not None
     settle(
         training,

@@ -47,7 +47,8 @@ class Reporting(TrainerCallback):
         """TRL logged: keep every number, under the name TRL gave it."""
         logs = dict(logs or {})
         if "train_runtime" in logs:
-            self.recorder.metrics("summary", state.global_step, logs)
+            if state.global_step > self.trainer._initial_global_step:  # else nothing was trained, and it divides by 0
+                self.recorder.metrics("summary", state.global_step, logs)
         elif any(key.startswith("eval_") for key in logs):
             self.recorder.metrics("trl_eval", state.global_step, logs)
         else:

@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig, PreTrain
 
 import grpo_cli
 from grpo_cli.errors import ConfigError
+from grpo_cli.preflight.files import is_local, is_template_text
 
 EMBEDDED = Path(grpo_cli.__file__).parent / "assets" / "embedded"
 
@@ -92,7 +93,7 @@ def peft_config(peft: dict[str, Any]) -> Any | None:
         peft: the `peft` section.
 
     Raises:
-        ConfigError: the peft package is missing.
+        ConfigError: the peft package is missing, or refuses a value.
     """
     if peft["method"] == "none":
         return None
@@ -100,20 +101,23 @@ def peft_config(peft: dict[str, Any]) -> Any | None:
         from peft import LoraConfig
     except ImportError as error:
         raise ConfigError(f"peft={peft['method']} needs the peft package: pip install 'grpo-train[peft]'.") from error
-    return LoraConfig(
-        r=peft["r"],
-        lora_alpha=peft["lora_alpha"],
-        lora_dropout=peft["lora_dropout"],
-        target_modules="all-linear" if peft["target_modules"] == "auto" else peft["target_modules"],
-        exclude_modules=peft["exclude_modules"],
-        modules_to_save=peft["modules_to_save"],
-        bias=peft["bias"],
-        use_rslora=peft["use_rslora"],
-        use_dora=peft["use_dora"],
-        init_lora_weights=peft["init_lora_weights"],
-        task_type="CAUSAL_LM",
-        **peft["extra"],
-    )
+    try:
+        return LoraConfig(
+            r=peft["r"],
+            lora_alpha=peft["lora_alpha"],
+            lora_dropout=peft["lora_dropout"],
+            target_modules="all-linear" if peft["target_modules"] == "auto" else peft["target_modules"],
+            exclude_modules=peft["exclude_modules"],
+            modules_to_save=peft["modules_to_save"],
+            bias=peft["bias"],
+            use_rslora=peft["use_rslora"],
+            use_dora=peft["use_dora"],
+            init_lora_weights=peft["init_lora_weights"],
+            task_type="CAUSAL_LM",
+            **peft["extra"],
+        )
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{'peft.extra' if peft['extra'] else 'peft'}: {one_line(error)}") from error
 
 
 def quantization_config(peft: dict[str, Any]) -> Any | None:
@@ -136,13 +140,34 @@ def quantization_config(peft: dict[str, Any]) -> Any | None:
     )
 
 
+def build_problem(config: dict[str, Any], error: Exception) -> str:
+    """One sentence for a model, adapter or trainer that cannot be put together.
+
+    Args:
+        config: the configuration.
+        error: what transformers, peft or TRL raised.
+    """
+    text = one_line(error)
+    unknown = [key for key in config["model"]["init_kwargs"] or {} if f"'{key}'" in text]
+    if unknown:
+        return f"model.init_kwargs.{unknown[0]}: {text}"
+    if type(error).__module__.startswith("peft") or "target_modules" in text:
+        return f"peft.target_modules: {text}"
+    if isinstance(error, OSError):
+        return _load_problem("name", model_path(config["model"]["name"]), error)
+    return f"The model and its trainer cannot be put together: {type(error).__name__}: {text}"
+
+
+def one_line(error: Exception) -> str:
+    """An exception's text on one line, its first part where it is long."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 400 else text[:400] + "…"
+
+
 def _load_problem(key: str, source: str, error: Exception) -> str:
     """One sentence for a model or tokenizer that cannot be loaded."""
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    looks_local = source.startswith((".", "/", "~")) or Path(source).exists()
-    if looks_local and not Path(source).is_dir():
-        return f"model.{key}: there is no folder {source}; give a folder saved by save_pretrained, or a hub id."
-    if looks_local:
+    if is_local(source):
         return f"model.{key}: the folder {source} holds nothing transformers can load ({reason})."
     return (
         f"model.{key}: '{source}' is neither a local folder nor a hub id that can be reached ({reason}); "
@@ -152,8 +177,7 @@ def _load_problem(key: str, source: str, error: Exception) -> str:
 
 def _read_template(template: str) -> str:
     """The chat template's text: a file's contents, or the text itself."""
-    is_text = "{%" in template or "{{" in template
-    if is_text:
+    if is_template_text(template):
         return template
     path = Path(template).expanduser()
     try:
@@ -172,7 +196,8 @@ def _check_template(tokenizer: PreTrainedTokenizerBase) -> None:
             [{"role": "user", "content": "ping"}], tokenize=False, add_generation_prompt=True
         )
     except Exception as error:  # jinja2 raises many kinds, and so may the template itself
-        raise ConfigError(f"model.chat_template: the template cannot be rendered ({error}).") from error
+        line = f", line {error.lineno}" if hasattr(error, "lineno") else ""
+        raise ConfigError(f"model.chat_template: the template cannot be rendered: {error}{line}.") from error
     if "ping" not in rendered:
         raise ConfigError(
             "model.chat_template: the rendered template does not hold the user's message; it must print "

@@ -20,6 +20,7 @@ from grpo_cli.rewards.build import RewardContext, build_rewards
 from grpo_cli.rewards.reward import Reward
 from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
+from grpo_cli.runs.disk import saving
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import read
 from grpo_cli.runs.provenance import add_provenance
@@ -29,6 +30,7 @@ from grpo_cli.training.arguments import build_arguments, check_data_size
 from grpo_cli.training.auto import Resolved, resolve_auto
 from grpo_cli.training.callbacks import Evaluating, Reporting, Stopping
 from grpo_cli.training.model import (
+    build_problem,
     check_model,
     load_tokenizer,
     model_init_kwargs,
@@ -166,17 +168,21 @@ def build_trainer(
         trust_remote_code=config["model"]["trust_remote_code"],
     )
     check_data_size(arguments, data.train)
-    return RunTrainer(
-        model_path(config["model"]["name"]),
-        recorder=recorder,
-        reward_funcs=list(rewards),
-        args=arguments,
-        train_dataset=data.train,
-        eval_dataset=data.test if arguments.eval_strategy != "no" else None,
-        processing_class=tokenizer,
-        peft_config=peft_config(config["peft"]),
-        quantization_config=quantization_config(config["peft"]),
-    )
+    adapter, quantization = peft_config(config["peft"]), quantization_config(config["peft"])
+    try:
+        return RunTrainer(
+            model_path(config["model"]["name"]),
+            recorder=recorder,
+            reward_funcs=list(rewards),
+            args=arguments,
+            train_dataset=data.train,
+            eval_dataset=data.test if arguments.eval_strategy != "no" else None,
+            processing_class=tokenizer,
+            peft_config=adapter,
+            quantization_config=quantization,
+        )
+    except (OSError, TypeError, ValueError, ImportError) as error:
+        raise ConfigError(build_problem(config, error)) from error
 
 
 def attach_callbacks(
@@ -279,12 +285,13 @@ def save_model(trainer: RunTrainer, folder: RunFolder, merge: bool) -> None:
         shutil.rmtree(beside)
     trainer.accelerator.wait_for_everyone()
     model, tokenizer = policy(trainer), cast(Any, trainer.processing_class)
-    if merge and hasattr(model, "merge_and_unload") and not getattr(model, "is_quantized", False):
-        if trainer.args.should_save:
-            model.merge_and_unload().save_pretrained(beside)
-            tokenizer.save_pretrained(beside)
-    else:
-        trainer.save_model(str(beside))
+    with saving(beside):
+        if merge and hasattr(model, "merge_and_unload") and not getattr(model, "is_quantized", False):
+            if trainer.args.should_save:
+                model.merge_and_unload().save_pretrained(beside)
+                tokenizer.save_pretrained(beside)
+        else:
+            trainer.save_model(str(beside))
     trainer.accelerator.wait_for_everyone()
     if trainer.args.should_save:
         (beside / "training_args.bin").unlink(missing_ok=True)

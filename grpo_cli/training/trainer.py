@@ -12,12 +12,13 @@ from typing import Any, cast
 
 import torch
 from accelerate.utils import gather_object
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 from trl import GRPOTrainer
 
 from grpo_cli.errors import RunError
 from grpo_cli.runs.checkpoints import mark_complete
 from grpo_cli.runs.completions import completion_records
+from grpo_cli.runs.disk import saving
 from grpo_cli.runs.recorder import Recorder
 
 # What a checkpoint of transformers lacks to go on exactly where it stopped; one file per rank.
@@ -92,14 +93,36 @@ class RunTrainer(GRPOTrainer):
         if training:
             self.last_completions = records
 
+    def _run_epoch(self, *positional: Any, **arguments: Any) -> None:
+        """Train nothing where a resumed run has done all its steps: transformers would take one more."""
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*positional, **arguments)
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save as transformers does, then what it leaves out, then the mark that all is there."""
-        super()._save_checkpoint(model, trial)
-        checkpoint = Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
-        torch.save(self._rollout_state(), checkpoint / ROLLOUT_STATE.format(rank=self.accelerator.process_index))
+        directory = Path(self._get_output_dir(trial=trial))
+        checkpoint = directory / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        # transformers removes the older checkpoints before this one is whole: a kill between would leave none.
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            with saving(checkpoint):
+                super()._save_checkpoint(model, trial)
+                state = checkpoint / ROLLOUT_STATE.format(rank=self.accelerator.process_index)
+                torch.save(self._rollout_state(), state)
+        finally:
+            self.args.save_total_limit = limit
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            mark_complete(checkpoint, self.accelerator.num_processes)
+            with saving(checkpoint):
+                mark_complete(checkpoint, self.accelerator.num_processes, self.recorder.folder)
+            rotate_checkpoints(
+                output_dir=str(directory),
+                save_total_limit=limit,
+                best_model_checkpoint=self.state.best_model_checkpoint,
+                use_mtime=True,
+            )
             self.recorder.event("checkpoint", step=self.state.global_step, path=str(checkpoint))
 
     def _rollout_state(self) -> dict[str, Any]:

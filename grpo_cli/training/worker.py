@@ -10,6 +10,7 @@ from grpo_cli.launch import worker_guard
 
 worker_guard.arm()
 
+import contextlib  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 import threading  # noqa: E402
@@ -18,6 +19,7 @@ import traceback  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from grpo_cli.errors import EXIT_DONE, EXIT_FAILED, ConfigError, GrpoTrainError  # noqa: E402
+from grpo_cli.runs.disk import write_problem  # noqa: E402
 from grpo_cli.runs.folder import RunFolder  # noqa: E402
 from grpo_cli.runs.jsonl import write_json  # noqa: E402
 from grpo_cli.runs.recorder import Recorder  # noqa: E402
@@ -44,15 +46,17 @@ def main(arguments: list[str]) -> int:
     except BaseException as error:
         if isinstance(error, SystemExit | KeyboardInterrupt):
             raise
-        report(folder, rank, error)
         traceback.print_exc()
+        with contextlib.suppress(OSError):  # a full disk has no room for a report; the exit code is still ours
+            report(folder, rank, error)
         return error.exit_code if isinstance(error, GrpoTrainError) else EXIT_FAILED
     return 128 + stopped_by if stopped_by else EXIT_DONE
 
 
 def report(folder: RunFolder, rank: int, error: BaseException) -> None:
     """Leave the rank's own account of its end in `logs/error-rank<rank>.json`."""
-    message = str(error) if isinstance(error, GrpoTrainError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, GrpoTrainError) else f"{type(error).__name__}: {error}"
+    message = text if isinstance(error, GrpoTrainError) else write_problem(error, folder.root) or text
     write_json(
         folder.error(rank),
         {

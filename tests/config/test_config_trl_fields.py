@@ -7,9 +7,8 @@ import re
 
 import pytest
 
-from grpo_cli.config.removed import REMOVED, SET_ELSEWHERE, TRL_CLI
+from grpo_cli.config.other_names import ALIASES, REMOVED, SET_ELSEWHERE, TRL_CLI
 from grpo_cli.config.schema import TRAINING_AUTO
-from grpo_cli.config.suggest import ALIASES
 from grpo_cli.config.trl_fields import package_dir, read_fields
 
 

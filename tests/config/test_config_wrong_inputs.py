@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,8 @@ WRONG = [
     (["model.dtype=xyzxyz"], "model.dtype cannot be xyzxyz. Choices: auto, float32, bfloat16, float16."),
     (
         ["dataset.generator=grpo_cli.data.nowhere:rows"],
-        "dataset.generator: there is no module grpo_cli.data.nowhere in grpo-train.",
+        "dataset.generator: there is no module 'grpo_cli.data.nowhere': write a module that Python finds from here, "
+        "or a file as path/to/file.py:name.",
     ),
     (["peft=lara"], "peft=lara: no such choice; did you mean lora? Choices: lora, none, qlora."),
     (
@@ -135,17 +137,26 @@ WRONG = [
     (["training.seed=${sed}"], "training.seed refers to ${sed}, which does not exist; did you mean ${seed}?"),
     (
         ["launch=cpu", "training.num_generations=5"],
-        "per_device_train_batch_size x processes x gradient_accumulation_steps = 64 x 1 x 1 = 64 completions do not make "
-        "whole groups of training.num_generations=5; training.gradient_accumulation_steps=5 or training.num_generations=8 would do.",
+        "training.num_generations=5 does not divide the generation batch of 64 completions (64 per device × 1 process × "
+        "1 step per generation); write training.num_generations=4 or training.per_device_train_batch_size=65.",
+    ),
+    (
+        ["launch=cpu", "launch.num_processes=2", "training.per_device_train_batch_size=3"],
+        "training.num_generations=8 does not divide the generation batch of 6 completions (3 per device × 2 processes × "
+        "1 step per generation); write training.num_generations=6 or training.per_device_train_batch_size=4.",
+    ),
+    (
+        ["training.generation_batch_size=100"],
+        "training.generation_batch_size=100 is not a multiple of the global batch of 64 (64 × 1 process); "
+        "write training.generation_batch_size=128.",
     ),
     (
         ["dataset=custom"],
-        "No data is chosen; write dataset=<file, folder or hub id>, or dataset=<choice> (grpo-train --help lists them).",
+        "dataset names no data: write dataset=<file, folder or hub id>, or dataset=<choice> (grpo-train --help lists them).",
     ),
     (
         ["dataset=rows.jsonl", "dataset.generator=mine:rows"],
-        "dataset.path and dataset.generator are both set, and rows come from one of them; "
-        "choose your own with dataset=<file, folder or hub id>.",
+        "dataset.path and dataset.generator are both set, and rows come from one of them: set the other to null.",
     ),
     (["--bogus"], "There is no option --bogus; see grpo-train --help."),
     (["--config-dir", "nowhere"], "The folder nowhere given with --config-dir does not exist."),
@@ -165,34 +176,182 @@ WRONG = [
     ),
     (
         ["reward.polite.weight=0.5"],
-        "reward.polite has no target (it sets weight): add polite to the selection, reward=[…,polite], "
-        "give your own, reward.polite.target=my_rewards.py:function, or leave it out, ~reward.polite.",
+        "reward.polite has no target (it sets only weight): select it, reward=[…,polite], name a function of your own, "
+        "reward.polite.target=my_rewards.py:function, or leave it out, ~reward.polite.",
     ),
     (
         ["reward.exact_match.wieght=2"],
-        "reward.exact_match.wieght: no such key; did you mean reward.exact_match.weight?",
+        "reward.exact_match.wieght: grpo_cli.rewards.correctness:exact_match has no argument 'wieght' to set; "
+        "did you mean 'weight'?",
     ),
     (
         ["reward.mine.target=mine.py:polite"],
-        "reward.mine.target: there is no file mine.py; looked from {cwd}.",
+        "reward.mine.target: there is no file 'mine.py' (looked in {cwd}).",
     ),
     (
         ["reward.mine.target=polite"],
-        "reward.mine.target must look like my_rewards.py:function or package.module:function, not 'polite'.",
+        "reward.mine.target: 'polite' names no function: write package.module:name or path/to/file.py:name.",
     ),
     (
         ["model=embedded,a/b"],
         "model=embedded,a/b mixes choices of the group (embedded) with hub ids or paths, which one sweep cannot vary together; run the two kinds one after the other.",
     ),
+    (
+        ["model=./nowhere"],
+        "model.name: the folder ./nowhere does not exist; give one saved by save_pretrained, or a hub id.",
+    ),
+    (
+        ["model.tokenizer=./nowhere"],
+        "model.tokenizer: the folder ./nowhere does not exist; give one saved by save_pretrained, or a hub id.",
+    ),
+    (
+        ["reward=[reward_model]", "reward.reward_model.model=./nowhere"],
+        "reward.reward_model.model: the folder ./nowhere does not exist; give one saved by save_pretrained, or a hub id.",
+    ),
+    (
+        ["model.chat_template=mine.jinja"],
+        "model.chat_template: there is no file mine.jinja; give a .jinja file, or the template's text.",
+    ),
+    (["dataset=rows.jsonl"], "dataset.path: there is no file or folder 'rows.jsonl', and it is no hub id."),
+    (
+        ["launch=cpu", "training.bf16=true"],
+        "training.bf16: this run is on the CPU, where half precision is slower and TRL refuses it by default; "
+        "write training.bf16=false, or training.bf16=auto.",
+    ),
+    (
+        ["launch=cpu", "model.attn_implementation=flash_attention_2"],
+        "model.attn_implementation=flash_attention_2 needs a GPU, and this run is on the CPU; "
+        "write model.attn_implementation=auto.",
+    ),
+    (
+        ["launch=cpu", "training.use_vllm=true"],
+        "training.use_vllm=true needs a GPU, and this run is on the CPU; write rollout=transformers.",
+    ),
+    (
+        ["launch=single_gpu"],
+        "launch=single_gpu needs a GPU and no NVIDIA GPU is visible; write launch=cpu or launch=auto.",
+    ),
+    (
+        ["launch=multi_gpu"],
+        "launch=multi_gpu needs a GPU and no NVIDIA GPU is visible; write launch=cpu or launch=auto.",
+    ),
+    (["launch.num_processes=0"], "launch.num_processes must be at least 1, not 0."),
+    (["launch.num_processes=two"], "launch.num_processes=two must be a whole number of 1 or more, or auto."),
+    (["evaluation.every=-1"], "evaluation.every must be at least 1, not -1."),
+    (["objective=eval/acuracy"], "objective: this run will not measure eval/acuracy; did you mean 'eval/accuracy'?"),
+    (["objective=rewrd"], "objective: this run will not measure rewrd; did you mean 'reward'?"),
+    (
+        ["reward=[length]", "objective=eval/accuracy"],
+        "objective: this run will not measure eval/accuracy: no reward tells right from wrong; "
+        "write reward.<name>.correctness=true, or objective=eval/reward.",
+    ),
+    (["training.report_to=wandbb"], "training.report_to cannot be wandbb; did you mean 'wandb'?"),
+]
+
+# What asks for an optional package: overrides, the package as imported, the sentence.
+MISSING_PACKAGES = [
+    (
+        ["peft=qlora"],
+        "bitsandbytes",
+        "peft=qlora needs the package bitsandbytes, which is not installed: pip install bitsandbytes, or write peft=lora.",
+    ),
+    (
+        ["training.optim=adamw_8bit"],
+        "bitsandbytes",
+        "training.optim=adamw_8bit needs the package bitsandbytes, which is not installed: pip install bitsandbytes, "
+        "or write training.optim=adamw_torch.",
+    ),
+    (
+        ["training.optim=galore_adamw"],
+        "galore_torch",
+        "training.optim=galore_adamw needs the package galore-torch, which is not installed: pip install galore-torch, "
+        "or write training.optim=adamw_torch.",
+    ),
+    (
+        ["tracker=wandb"],
+        "wandb",
+        "training.report_to=wandb needs the package wandb, which is not installed: pip install wandb, or write tracker=none.",
+    ),
+    (
+        ["training.use_liger_kernel=true"],
+        "liger_kernel",
+        "training.use_liger_kernel=true needs the package liger-kernel, which is not installed: pip install liger-kernel, "
+        "or write training.use_liger_kernel=false.",
+    ),
+    (
+        ["training.deepspeed=ds.json"],
+        "deepspeed",
+        "training.deepspeed needs the package deepspeed, which is not installed: pip install deepspeed, "
+        "or write training.deepspeed=null.",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("argv", "sentence"), WRONG, ids=[" ".join(argv) for argv, _ in WRONG])
-def test_sentence(command: Callable, workdir: Path, argv: list[str], sentence: str) -> None:
+def test_sentence(
+    command: Callable, workdir: Path, monkeypatch: pytest.MonkeyPatch, argv: list[str], sentence: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # the same sentences on a machine with GPUs
     got = command(*argv)
     assert got.err == f"grpo-train: {sentence.replace('{cwd}', str(workdir))}\n"
     assert got.code == 2
     assert list(workdir.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "package", "sentence"), MISSING_PACKAGES, ids=[" ".join(m[0]) for m in MISSING_PACKAGES]
+)
+def test_missing_package(command: Callable, workdir: Path, argv: list[str], package: str, sentence: str) -> None:
+    if find_spec(package) is not None:
+        pytest.skip(f"{package} is installed")
+    got = command(*argv)
+    assert (got.code, got.err) == (2, f"grpo-train: {sentence}\n")
+    assert list(workdir.iterdir()) == []
+
+
+def test_folders_and_files_that_lie_beside_the_meant_ones(command: Callable, workdir: Path) -> None:
+    (workdir / "empty").mkdir()
+    (workdir / "run" / "checkpoint-5").mkdir(parents=True)
+    (workdir / "run" / "checkpoint-5" / "config.json").write_text("{}")
+    (workdir / "chat.jinja").touch()
+    for argv, sentence in [
+        (
+            "model=./empti",
+            "the folder ./empti does not exist (did you mean empty?); give one saved by save_pretrained, or a hub id.",
+        ),
+        ("model=./empty", "the folder ./empty holds no model (no config.json): give one saved by save_pretrained."),
+        ("model=./run", "the folder ./run holds no model (no config.json); did you mean ./run/checkpoint-5?"),
+    ]:
+        got = command(argv)
+        assert (got.code, got.err) == (2, f"grpo-train: model.name: {sentence}\n")
+    got = command("model.chat_template=cha.jinja")
+    assert "there is no file cha.jinja (did you mean chat.jinja?)" in got.err
+
+
+@pytest.mark.parametrize(
+    ("text", "argv", "sentence"),
+    [
+        ("", [], "dataset: rows.jsonl is empty."),
+        ('{"prompt": "a"}\n{"prompt":\n', [], "dataset: rows.jsonl, line 2 is not JSON: Expecting value (column 11)."),
+        (
+            '{"question": "a"}\n',
+            [],
+            "rows.jsonl has no column 'prompt' (columns: question): name the one to use with "
+            "dataset.columns.prompt=question, or write dataset.prompt_template.",
+        ),
+        (
+            '{"prompt": "a"}\n',
+            ["dataset.prompt_template='{question}?'"],
+            "dataset.prompt_template names the column 'question', which rows.jsonl does not have (columns: prompt).",
+        ),
+    ],
+)
+def test_data_files(command: Callable, workdir: Path, text: str, argv: list[str], sentence: str) -> None:
+    (workdir / "rows.jsonl").write_text(text)
+    got = command("dataset=rows.jsonl", *argv)
+    assert got.code == 2 and got.err.rstrip().removeprefix("grpo-train: ").endswith(sentence)
+    assert len(got.err.splitlines()) == 1
+    assert [p.name for p in workdir.iterdir()] == ["rows.jsonl"]
 
 
 def test_all_problems_come_at_once(command: Callable) -> None:
@@ -232,11 +391,8 @@ def test_own_reward_file_is_read_but_not_run(command: Callable, workdir: Path) -
         "def brief(completion, limit=10):\n    return 1.0\n"
     )
     got = command("reward.mine.target=mine.py:polit")
-    assert got.err == (
-        "grpo-train: reward.mine.target: mine.py has no function polit; did you mean polite? "
-        "It defines polite, brief.\n"
-    )
+    assert got.err == ("grpo-train: reward.mine.target: 'mine.py' has no 'polit'; did you mean 'polite'?\n")
     got = command("reward.mine.target=mine.py:brief", "reward.mine.limt=3")
     assert got.err == (
-        "grpo-train: reward.mine.limt: mine.py:brief takes no argument limt; did you mean limit? It takes limit.\n"
+        "grpo-train: reward.mine.limt: mine.py:brief has no argument 'limt' to set; did you mean 'limit'?\n"
     )

@@ -44,7 +44,7 @@ def test_nothing_is_said_of_what_fits(sums):
         ({"columns": {"prompt": "question"}, "limit": 0}, "limit=0 must be a whole number above 0"),
         ({"columns": {"prompt": "question"}, "min_prompt_tokens": 9, "max_prompt_tokens": 5}, "is above"),
         ({"columns": {"prompt": "question"}, "test_split": "train"}, "are both 'train'"),
-        ({"generator": "x.py:f"}, "exclude each other"),
+        ({"generator": "x.py:f"}, "are both set"),
         ({"path": None}, "names no data"),
         ({"path": "???"}, "names no data"),
         (

@@ -23,7 +23,8 @@ from typing import Any
 from grpo_cli.display import make_display
 from grpo_cli.display.console import make_console
 from grpo_cli.display.follow import Follower
-from grpo_cli.display.view import Scene, draw
+from grpo_cli.display.scene import Scene
+from grpo_cli.display.view import draw
 from grpo_cli.runs import jsonl
 from grpo_cli.runs.folder import RunFolder
 

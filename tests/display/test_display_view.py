@@ -8,8 +8,9 @@ import pytest
 
 from grpo_cli.display.console import RunConsole, make_console
 from grpo_cli.display.follow import Follower
+from grpo_cli.display.scene import Scene
 from grpo_cli.display.state import RunState
-from grpo_cli.display.view import Scene, draw, excerpt
+from grpo_cli.display.view import draw, excerpt
 from grpo_cli.runs.folder import RunFolder
 
 

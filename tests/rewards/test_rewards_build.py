@@ -156,7 +156,7 @@ def test_a_reward_survives_pickling_into_another_process(my_rewards):
         ("one", {"completion": "x"}, r"reward\.mine\.completion: .* has no argument"),
         ("batch", {"completions": ["x"]}, r"reward\.mine\.completions"),
         ("batch", {"answr": "x"}, r"did you mean 'answer'"),
-        ("Polite", {}, r"needs scale: write reward\.mine\.scale=<value>$"),
+        ("Polite", {}, r"needs scale: write reward\.mine\.scale=<value>\.$"),
         ("Polite", {"scale": 1, "wrod": "hi"}, r"wrod.*did you mean 'word'"),
         ("factory", {}, r"needs size"),
         ("misnamed", {}, r"needs response, answer.*first parameter is completions"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grpo_cli.config.source import find_source
+from grpo_cli.config.targets import find_source
 from grpo_cli.rewards.check import check_rewards
 from grpo_cli.rewards.source import reward_sources
 
@@ -32,7 +32,7 @@ def test_nothing_wrong(my_rewards):
     ("entry", "message"),
     [
         (None, "must be a section with a target"),
-        ({"weight": 0.2}, "has no target: select it with reward=[…,mine]"),
+        ({"weight": 0.2}, "select it, reward=[…,mine]"),
         ({"target": "???"}, "has no target"),
         ({"target": FORMAT, "weight": "heavy"}, "weight must be a number, not 'heavy'"),
         ({"target": FORMAT, "weight": True}, "weight must be a number"),
@@ -59,7 +59,7 @@ def test_nothing_wrong(my_rewards):
         ),
         (
             {"target": "grpo_cli.rewards.reward_model:RewardModel", "model": "???"},
-            "reward.mine.model has no value: write reward.mine.model=<value>",
+            "reward.mine.model must be set; write reward.mine.model=<value>",
         ),
         (
             {"target": "grpo_cli.rewards.reward_model:RewardModel", "model": "m", "batchsize": 1},
@@ -77,8 +77,8 @@ def test_what_is_wrong_is_said(my_rewards, entry, message):
 
 
 def test_no_reward_at_all():
-    assert check_rewards({})[0].startswith("reward is empty")
-    assert check_rewards(None)[0].startswith("reward is empty")
+    assert check_rewards({})[0].startswith("No reward is chosen")
+    assert check_rewards(None)[0].startswith("No reward is chosen")
 
 
 def test_a_users_file_is_not_run(my_rewards):

@@ -3,16 +3,17 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from transformers import TrainerState
 
 from grpo_cli.errors import RunError
 from grpo_cli.rewards.build import RewardContext, build_rewards
 
 
-def score(function, completions, rows=None, **options):
+def score(function, completions, prompts=None, state=None, **options):
     cfg = {"mine": {"target": f"my_rewards.py:{function}", **options}}
     reward = build_rewards(cfg, context=RewardContext())[0]
-    columns = {} if rows is None else {"row": rows}
-    return reward(prompts=["p"] * len(completions), completions=completions, completion_ids=None, **columns)
+    prompts = prompts or ["p"] * len(completions)
+    return reward(prompts=prompts, completions=completions, completion_ids=None, trainer_state=state)
 
 
 def test_numbers_of_every_kind(my_rewards):
@@ -45,18 +46,22 @@ def test_none_skips(my_rewards):
         (1j, "no number"),
     ],
 )
-def test_bad_values_name_reward_row_and_completion(my_rewards, value, message):
+def test_bad_values_name_reward_step_row_and_completion(my_rewards, value, message):
+    prompts = [[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 1+1?"}]]
+    state = TrainerState(global_step=3)
     with pytest.raises(RunError, match=message) as caught:
-        score("gives", ["the completion " + "x" * 500], rows=[17], value=value)
+        score("gives", ["the completion " + "x" * 500], prompts=prompts, state=state, value=value)
 
     text = str(caught.value)
-    assert "reward 'mine'" in text
-    assert "completion 0 of the batch (0 to 0, row 17)" in text
+    assert text.startswith("After 3 steps: reward 'mine'")
+    assert "completion 0 of the batch (0 to 0) on the prompt 'What is 1+1?'" in text
     assert "begins 'the completion " + "x" * 185 + "'" in text
 
 
 def test_a_bad_value_in_a_batch_names_its_place(my_rewards):
-    with pytest.raises(RunError, match=r"NaN .*completion 1 of the batch \(0 to 2\), which begins 'b'"):
+    with pytest.raises(
+        RunError, match=r"NaN .*completion 1 of the batch \(0 to 2\) on the prompt 'p', which begins 'b'"
+    ):
         score("gives_batch", ["a", "b", "c"], value=[1.0, float("nan"), float("inf")])
 
 
@@ -83,7 +88,7 @@ def test_an_exception_names_the_users_line_and_is_chained(my_rewards):
     text = str(caught.value)
     assert "reward 'mine' failed with ZeroDivisionError: division by zero" in text
     assert "my_rewards.py:" in text and "return 1 / len(completion)" in text
-    assert "completion 1 of the batch (0 to 1), which is empty" in text
+    assert "completion 1 of the batch (0 to 1) on the prompt 'p', which is empty" in text
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 

@@ -9,7 +9,7 @@ def save(directory: Path, step: int, complete: bool = True) -> Path:
     checkpoint.mkdir(parents=True)
     (checkpoint / "model.safetensors").write_bytes(b"weights")
     if complete:
-        checkpoints.mark_complete(checkpoint, world_size=1)
+        checkpoints.mark_complete(checkpoint, 1, RunFolder(directory.parent))
     return checkpoint
 
 
@@ -31,15 +31,24 @@ def test_no_checkpoint_gives_none(tmp_path):
     assert checkpoints.latest_checkpoint(tmp_path / "missing") is None
 
 
-def test_roll_back_keeps_what_lies_up_to_the_step_and_moves_the_rest(tmp_path):
+def test_roll_back_goes_back_to_the_moment_of_the_checkpoint(tmp_path):
     folder = RunFolder(tmp_path)
-    jsonl.append(folder.metrics, *({"kind": "train", "step": s} for s in (0, 10, 20, 30)))
-    jsonl.append(folder.completions("train"), *({"step": s, "completion": "é"} for s in (19, 20, 21)))
-    save(folder.checkpoints, 20)
+    jsonl.append(folder.metrics, *({"kind": "train", "step": s} for s in (0, 10, 20)))
+    jsonl.append(folder.completions("train"), *({"step": s, "completion": "é\u2028"} for s in (19, 20)))
+    checkpoint = save(folder.checkpoints, 20)
+    # The evaluation after the last step is of that step too, and will be done again.
+    jsonl.append(folder.metrics, {"kind": "eval", "step": 20}, {"kind": "train", "step": 30})
+    jsonl.append(folder.completions("train"), {"step": 21, "completion": "é\u2028"})
+    jsonl.append(folder.completions("eval"), {"step": 20})
+    with folder.metrics.open("a") as torn:
+        torn.write('{"kind": "tra')
     save(folder.checkpoints, 25, complete=False)
-    checkpoints.roll_back(folder, 20, folder.checkpoints)
+    save(folder.checkpoints, 30)
+    checkpoints.roll_back(folder, checkpoint)
     assert [r["step"] for r in jsonl.read(folder.metrics)] == [0, 10, 20]
     assert [r["step"] for r in jsonl.read(folder.completions("train"))] == [19, 20]
-    assert [r["step"] for r in jsonl.read(folder.logs / "superseded" / "metrics.jsonl")] == [30]
-    assert [r["step"] for r in jsonl.read(folder.logs / "superseded" / "train.jsonl")] == [21]
+    assert folder.completions("eval").read_text() == ""
+    superseded = folder.logs / "superseded"
+    assert [(r["kind"], r["step"]) for r in jsonl.read(superseded / "metrics.jsonl")] == [("eval", 20), ("train", 30)]
+    assert [r["step"] for r in jsonl.read(superseded / "train.jsonl")] == [21]
     assert [p.name for p in folder.checkpoints.iterdir()] == ["checkpoint-20"]

@@ -1,4 +1,5 @@
 import json
+import resource
 
 import pytest
 
@@ -38,3 +39,17 @@ def test_write_atomic_leaves_the_old_file_when_the_new_text_cannot_be_written(tm
         jsonl.write_atomic(path, "\udcff")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_records_that_do_not_fit_leave_the_file_as_it_was(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    jsonl.append(path, {"step": 1})
+    before = path.read_text()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            jsonl.append(path, {"step": 2, "completion": "x" * 200})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_text() == before

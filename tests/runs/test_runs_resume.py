@@ -17,7 +17,7 @@ def make_run(root, stamp, *, status, fingerprint="same", steps=()):
     for step in steps:
         checkpoint = folder.checkpoints / f"checkpoint-{step}"
         checkpoint.mkdir(parents=True)
-        checkpoints.mark_complete(checkpoint, world_size=1)
+        checkpoints.mark_complete(checkpoint, 1, folder)
     return folder
 
 

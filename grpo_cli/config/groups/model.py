@@ -19,14 +19,14 @@ class ModelConfig:
     )
     dtype: str = option(
         "auto",
-        help="Number format of the weights. auto: float32, the master weights that mixed precision "
-        "wants; under peft bfloat16 where the GPU has it.",
+        help="Number format of the weights. auto: float32, the master weights that mixed precision wants; under peft "
+        "bfloat16 where the GPU has it.",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
     attn_implementation: str = option(
         "auto",
-        help="Attention kernel. auto: flash_attention_2 on a GPU where its package is installed and the "
-        "model computes in 16 bits, otherwise sdpa.",
+        help="Attention kernel. auto: flash_attention_2 on a GPU where its package is installed and the model "
+        "computes in 16 bits, otherwise sdpa.",
         choices=("auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"),
     )
     trust_remote_code: bool = option(

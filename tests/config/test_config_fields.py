@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grpo_cli.config.types import accepts, describe, parse
+from grpo_cli.config.fields import accepts, describe, parse
 
 
 @pytest.mark.parametrize(

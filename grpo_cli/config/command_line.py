@@ -1,8 +1,8 @@
-"""Conveniences of the command line, turned into plain Hydra overrides before Hydra sees them.
+"""The command line before Hydra sees it: conveniences turned into plain overrides, unknown options refused.
 
-`model=Qwen/Qwen3-0.6B` becomes `model=hub model.name=Qwen/Qwen3-0.6B`, `dataset=rows.jsonl` becomes
-`dataset=custom dataset.path=rows.jsonl`, and `resume=<run folder>` is preceded by the overrides recorded
-there.
+`model=Qwen/Qwen3-0.6B` becomes `model=hub model.name=Qwen/Qwen3-0.6B`, `dataset=rows.jsonl` becomes `dataset=custom
+dataset.path=rows.jsonl`, `reward=[format,my_rewards.py:polite]` becomes `reward=[format]` with
+`reward.polite.target=my_rewards.py:polite`, and `resume=<run folder>` is preceded by the overrides recorded there.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from grpo_cli.config.places import choices, search_path
 from grpo_cli.errors import ConfigError
 
 # group → (the choice that takes any value, the key that holds it)
-_OPEN = {"model": ("hub", "model.name"), "dataset": ("custom", "dataset.path")}
-_DATA_FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".jsonl.gz", ".json.gz", ".csv.gz")
+OPEN_GROUPS = {"model": ("hub", "model.name"), "dataset": ("custom", "dataset.path")}
+DATA_FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".jsonl.gz", ".json.gz", ".csv.gz")
 _UNQUOTED = re.compile(r"[\w/\-\\+.$%*@?|:]+")
+_OWN_REWARD = re.compile(r"[^,\[\]'\"]+:[A-Za-z_]\w*")  # my_rewards.py:polite, package.module:polite
 _OVERRIDE = re.compile(r"[+~]{0,2}[\w./@:-]+")
 
 
@@ -38,8 +39,10 @@ def rewrite(argv: Sequence[str]) -> list[str]:
     out: list[str] = []
     for arg in _with_recorded(argv):
         group, equals, value = arg.partition("=")
-        if equals and group in _OPEN and value:
+        if equals and group in OPEN_GROUPS and value:
             out += _open_value(group, value, extra)
+        elif equals and group == "reward" and _OWN_REWARD.search(value):
+            out += _own_rewards(value)
         else:
             out.append(arg)
     return out
@@ -62,6 +65,24 @@ def config_dirs(argv: Sequence[str]) -> list[Path]:
     return found
 
 
+def check_options(arguments: Sequence[str]) -> None:
+    """Refuse an unknown option in our own words; Hydra would print the usage of all of its.
+
+    Raises:
+        ConfigError: an option that Hydra does not have, or one without its value.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    def refuse(message: str) -> None:
+        unknown = message.removeprefix("unrecognized arguments: ")
+        what = f"There is no option {unknown}" if unknown != message else message.strip().capitalize()
+        raise ConfigError(f"{what}; see grpo-train --help.")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign,assignment]
+    parser.parse_args(list(arguments))
+
+
 def _is_free(group: str, value: str, extra: Sequence[Path]) -> bool:
     """Tell whether a value is no choice of the group but a hub id, a folder or a file."""
     if value in choices(group, extra):
@@ -69,7 +90,7 @@ def _is_free(group: str, value: str, extra: Sequence[Path]) -> bool:
     if "/" in value:
         folder = value.split("/")[0]
         return value.startswith((".", "/", "~")) or not any((p / group / folder).is_dir() for p in search_path(extra))
-    return value.lower().endswith(_DATA_FILES) or Path(value).exists()
+    return value.lower().endswith(DATA_FILES) or Path(value).exists()
 
 
 def _open_value(group: str, value: str, extra: Sequence[Path]) -> list[str]:
@@ -80,7 +101,7 @@ def _open_value(group: str, value: str, extra: Sequence[Path]) -> list[str]:
     free = [_is_free(group, v, extra) for v in values]
     if not any(free):
         return [f"{group}={value}"]
-    choice, key = _OPEN[group]
+    choice, key = OPEN_GROUPS[group]
     if not all(free):
         known = ", ".join(v for v, f in zip(values, free, strict=True) if not f)
         raise ConfigError(
@@ -88,6 +109,21 @@ def _open_value(group: str, value: str, extra: Sequence[Path]) -> list[str]:
             f"sweep cannot vary together; run the two kinds one after the other."
         )
     return [f"{group}={choice}", f"{key}=" + ",".join(_quoted(v) for v in values)]
+
+
+def _own_rewards(value: str) -> list[str]:
+    """Rewrite `reward=[format,my_rewards.py:polite]`: functions of the user's own are no choices of the group."""
+    if "],[" in value.replace(" ", ""):
+        raise ConfigError(
+            f"reward={value}: a sweep over sets of rewards takes choices of the group; give your own function a file, "
+            "conf/reward/<name>.yaml with '# @package reward.<name>' and its target, and use that name."
+        )
+    names = [name.strip().strip("'\"") for name in value.strip("[]").split(",") if name.strip()]
+    own = {name.rpartition(":")[2]: name for name in names if ":" in name}
+    if len(own) < sum(":" in name for name in names):
+        raise ConfigError(f"reward={value}: two functions of one name; write reward.<name>.target=… for one of them.")
+    chosen = ",".join(name for name in names if ":" not in name)
+    return [f"reward=[{chosen}]", *(f"reward.{name}.target={_quoted(target)}" for name, target in own.items())]
 
 
 def _quoted(value: str) -> str:
@@ -117,9 +153,8 @@ def _with_recorded(argv: Sequence[str]) -> list[str]:
             "checkpoint (runs lie in <paths.output_dir>/<name>/<date and time>)."
         )
     given = {_key(a) for a in argv if "=" in a and _OVERRIDE.match(a)}
-    # A group chosen now drops the recorded values of its keys only where they were written as `model=hub
-    # model.name=…`.
-    reopened = {key for group, (_, key) in _OPEN.items() if group in given}
+    # A group chosen now drops the recorded values of its keys only where they were written `model=hub model.name=…`.
+    reopened = {key for group, (_, key) in OPEN_GROUPS.items() if group in given}
     recorded = [o for o in _read_list(file) if _key(o) not in given | reopened | {"resume", "dry_run"}]
     return [*recorded, *argv]
 

@@ -1,10 +1,11 @@
-"""Suggestions."""
+"""The key that was meant, by its names elsewhere and by spelling."""
 
 from __future__ import annotations
 
 import pytest
 
-from grpo_cli.config.suggest import nearest, nearest_key
+from grpo_cli.config.other_names import nearest_key
+from grpo_cli.config.suggest import nearest
 
 
 @pytest.mark.parametrize(

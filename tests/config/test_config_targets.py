@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from grpo_cli.config.importer import check_target, import_target
+from grpo_cli.config.importer import import_target
+from grpo_cli.config.targets import check_target
 from grpo_cli.errors import ConfigError
 
 
@@ -84,7 +85,7 @@ def test_names_that_only_running_shows_are_left_to_the_import(user_folder):
 def test_checking_imports_nothing(user_folder):
     (user_folder / "loud.py").write_text("raise SystemExit('imported')\ndef f(): pass\n")
     code = (
-        "import sys; from grpo_cli.config.importer import check_target as c\n"
+        "import sys; from grpo_cli.config.targets import check_target as c\n"
         "print(c('loud:f'), c('trl.rewards:x'), 'trl' in sys.modules)"
     )
     environment = {"PYTHONPATH": ":".join(sys.path)}

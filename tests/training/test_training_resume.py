@@ -1,0 +1,67 @@
+"""A run that was stopped and gone on with gives what an undisturbed run gives, bit for bit on a CPU."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+
+import pytest
+from conftest import read_records
+from killing import Command
+
+pytestmark = pytest.mark.slow
+
+COMMON = [
+    "display=plain",
+    "training.max_steps=6",
+    "training.save_steps=3",
+    "training.logging_steps=2",  # no divisor of 3: the means of steps 3 and 4 reach across the checkpoint
+    "dataset.generator_kwargs.num_train=64",
+    "evaluation.limit=16",
+    "evaluation.every=2",
+    "training.num_generations=4",
+]
+SETTINGS = {
+    "plain": ["training.per_device_train_batch_size=8", "training.gradient_accumulation_steps=2"],
+    # Each generation serves steps 1-2 and, a second iteration, 3-4: the checkpoint lies in its midst.
+    "buffered": [
+        "training.per_device_train_batch_size=4",
+        "training.gradient_accumulation_steps=2",
+        "training.steps_per_generation=4",
+        "training.num_iterations=2",
+    ],
+}
+TIMES = {"time", "step_time", "eval/seconds"}
+
+
+def steady(records):
+    """Records without what is measured in seconds, and without the summary of one start's training."""
+    return [{k: v for k, v in r.items() if k not in TIMES} for r in records if r.get("kind") != "summary"]
+
+
+def digests(folder):
+    """SHA-256 of the final weights and of the state that the last checkpoint holds."""
+    files = [folder / "model" / "model.safetensors", folder / "checkpoints" / "checkpoint-6" / "model.safetensors"]
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+
+
+@pytest.mark.parametrize(("setting", "processes"), [("plain", 1), ("buffered", 1), ("buffered", 2)])
+def test_a_resumed_run_equals_a_straight_one(tmp_path, processes, setting):
+    words = [*COMMON, *SETTINGS[setting], f"launch.num_processes={processes}"]
+    straight = Command(tmp_path, *words, "hydra.run.dir=straight")
+    assert straight.end() == 0, straight.output
+    broken = Command(tmp_path, *words, "hydra.run.dir=broken")
+    broken.wait((tmp_path / "broken" / "checkpoints" / "checkpoint-3" / "complete.json").exists, "checkpoint 3")
+    os.kill(broken.process.pid, signal.SIGKILL)
+    broken.end()
+    assert broken.left(seconds=3) == []
+    resumed = Command(tmp_path, *words, "hydra.run.dir=broken")
+    assert resumed.end() == 0, resumed.output
+    assert "from step 3" in resumed.output, resumed.output
+    one, other = tmp_path / "straight", tmp_path / "broken"
+    assert steady(read_records(one / "metrics.jsonl")) == steady(read_records(other / "metrics.jsonl"))
+    for split in ("train", "eval"):
+        path = f"completions/{split}.jsonl"
+        assert read_records(one / path) == read_records(other / path)
+    assert digests(one) == digests(other)
