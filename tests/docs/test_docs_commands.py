@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from docs_blocks import DOCUMENTS, LIGHT, REPOSITORY, SMALL, blocks, session, trains
