@@ -39,6 +39,7 @@ def prepare(cfg: DictConfig, hardware: Hardware) -> None:
         ConfigError: every problem found.
     """
     make_absolute(cfg)
+    translate(cfg)
     config = as_dict(cfg)
     cfg.objective = settle_objective(config)
     plan = plan_launch(config["launch"], config["training"], Path(), hardware=hardware)
@@ -60,6 +61,25 @@ def make_absolute(cfg: DictConfig) -> None:
         path, colon, name = str(entry.get("target") or "").partition(".py:")
         if colon:
             entry.target = f"{Path(path + '.py').expanduser().absolute()}:{name}"
+
+
+def translate(cfg: DictConfig) -> None:
+    """Move what is set under TRL's name to the section that holds it here: reward weights, trust in remote code.
+
+    Raises:
+        ConfigError: another number of weights than of rewards.
+    """
+    weights = cfg.training.pop("reward_weights", None)
+    if weights is not None:
+        if len(weights) != len(cfg.reward):
+            raise ConfigError(
+                f"training.reward_weights has {len(weights)} weights for {len(cfg.reward)} rewards "
+                f"({', '.join(cfg.reward)}); give one each, or write reward.<name>.weight."
+            )
+        for entry, weight in zip(cfg.reward.values(), weights, strict=True):
+            entry.weight = weight
+    if cfg.training.pop("trust_remote_code", None):
+        cfg.model.trust_remote_code = True
 
 
 def settle_objective(config: dict[str, Any]) -> str:

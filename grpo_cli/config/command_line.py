@@ -15,6 +15,8 @@ from grpo_cli.config.places import choices, search_path
 from grpo_cli.errors import ConfigError
 
 # group → (the choice that takes any value, the key that holds it)
+# TRL's names for what is decided for the whole run here.
+RUN_KEYS = {"training.output_dir": "hydra.run.dir", "training.resume_from_checkpoint": "resume"}
 OPEN_GROUPS = {"model": ("hub", "model.name"), "dataset": ("custom", "dataset.path")}
 DATA_FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".jsonl.gz", ".json.gz", ".csv.gz")
 _UNQUOTED = re.compile(r"[\w/\-\\+.$%*@?|:]+")
@@ -37,7 +39,7 @@ def rewrite(argv: Sequence[str]) -> list[str]:
     """
     extra = config_dirs(argv)
     out: list[str] = []
-    for arg in _with_recorded(argv):
+    for arg in _with_recorded([_as_run_key(a) for a in argv]):
         group, equals, value = arg.partition("=")
         if equals and group in OPEN_GROUPS and value:
             out += _open_value(group, value, extra)
@@ -81,6 +83,12 @@ def check_options(arguments: Sequence[str]) -> None:
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign,assignment]
     parser.parse_args(list(arguments))
+
+
+def _as_run_key(argument: str) -> str:
+    """Turn `training.output_dir=out` into `hydra.run.dir=out`, and TRL's name for resuming into ours."""
+    key, equals, value = argument.partition("=")
+    return f"{RUN_KEYS[key]}={value}" if equals and key in RUN_KEYS else argument
 
 
 def _is_free(group: str, value: str, extra: Sequence[Path]) -> bool:

@@ -23,7 +23,7 @@ Usage: grpo-train [GROUP=CHOICE …] [KEY=VALUE …] [OPTION …]
   grpo-train model=Qwen/Qwen3-0.6B dataset=rows.jsonl       any model and data of the hub, a folder or a file
   grpo-train training.learning_rate=3e-6 algorithm=dr_grpo  any setting of TRL, and presets of them
   grpo-train 'reward=[exact_match,format]' reward.format.weight=0.2
-  grpo-train reward.mine.target=my_rewards.py:polite        a function of your own as a further reward
+  grpo-train 'reward=[format,my_rewards.py:polite]'         functions of your own among the rewards
   grpo-train launch.num_processes=2                         two processes, through accelerate
   grpo-train -m training.beta=0,0.04 seed=1,2               every combination, one run after the other
   grpo-train resume=outputs/grpo/<date and time>            go on with a run that was stopped

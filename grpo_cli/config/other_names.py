@@ -102,14 +102,14 @@ TRL_CLI: dict[str, str] = {
 
 # Fields of GRPOConfig that this program sets itself: name → (why, where to write it).
 SET_ELSEWHERE: dict[str, tuple[str, str]] = {
-    "output_dir": ("checkpoints go into the run folder", "write paths.output_dir=<folder> or name=<name>"),
+    "output_dir": (
+        "checkpoints go into the run folder",
+        "write hydra.run.dir=<folder>, paths.output_dir=<folder> or name=<name>",
+    ),
     "resume_from_checkpoint": (
         "resuming is the whole run's business",
         "write resume=<run folder or checkpoint>",
     ),
-    "reward_weights": ("a weight stands beside its reward", "write reward.<name>.weight=<number>"),
-    "model_init_kwargs": ("the model is loaded by the model section", "write model.init_kwargs"),
-    "trust_remote_code": ("the model is loaded by the model section", "write model.trust_remote_code"),
     "local_rank": (
         "the launcher numbers the processes",
         "leave it out; launch.num_processes sets how many run",

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from accelerate import PartialState
-from datasets import Dataset, IterableDataset
+from datasets import Dataset
 from transformers import set_seed
 
 from grpo_cli.data.load import Data, load_data
 from grpo_cli.errors import ConfigError, RunError
 from grpo_cli.evaluation.held_out import HeldOutEvaluation
-from grpo_cli.preflight.batch import BatchPlan
 from grpo_cli.rewards.build import RewardContext, build_rewards
 from grpo_cli.rewards.reward import Reward
 from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
-from grpo_cli.runs.disk import saving
 from grpo_cli.runs.folder import RunFolder
-from grpo_cli.runs.jsonl import read
-from grpo_cli.runs.provenance import add_provenance
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.runs.result import read_json, update_result
+from grpo_cli.training.account import describe, outcome
 from grpo_cli.training.arguments import build_arguments, check_data_size
 from grpo_cli.training.auto import Resolved, resolve_auto
 from grpo_cli.training.callbacks import Evaluating, Reporting, Stopping
@@ -38,6 +34,7 @@ from grpo_cli.training.model import (
     peft_config,
     quantization_config,
 )
+from grpo_cli.training.saving import policy, save_model
 from grpo_cli.training.trainer import RunTrainer
 
 WORLD_SIZE_PROMISED = "GRPO_TRAIN_WORLD_SIZE"
@@ -217,105 +214,6 @@ def resume_checkpoint(config: dict[str, Any], trainer: RunTrainer, recorder: Rec
 def step_of_resume(checkpoint: str | None) -> int:
     """The step training goes on after."""
     return int(read_json(Path(checkpoint) / COMPLETE_MARK)["step"]) if checkpoint else 0
-
-
-def describe(
-    recorder: Recorder,
-    folder: RunFolder,
-    config: dict[str, Any],
-    trainer: RunTrainer,
-    data: Data,
-    resolved: list[Resolved],
-    start_step: int,
-) -> None:
-    """Tell the display, and `provenance.json`, what this run is made of."""
-    for item in resolved:
-        recorder.resolved(item.key, item.value, item.why)
-    recorder.event(
-        "plan",
-        max_steps=planned_steps(trainer.args, data),
-        num_train_prompts=None if isinstance(data.train, IterableDataset) else len(data.train),
-        num_eval_prompts=len(data.test) if isinstance(data.test, Dataset) else 0,
-        parameters=sum(p.numel() for p in policy(trainer).parameters()),
-        trainable_parameters=sum(p.numel() for p in policy(trainer).parameters() if p.requires_grad),
-        world_size=trainer.accelerator.num_processes,
-        start_step=start_step,
-    )
-    if recorder.enabled:
-        add_provenance(
-            folder,
-            data=data.info,
-            resolved={item.key: {"value": item.value, "why": item.why} for item in resolved},
-            device=str(trainer.args.device),
-            world_size=trainer.accelerator.num_processes,
-        )
-
-
-def planned_steps(arguments: Any, data: Data) -> int | None:
-    """How many optimizer steps the run will take."""
-    if arguments.max_steps > 0:
-        return arguments.max_steps
-    plan = BatchPlan(
-        per_device_train_batch_size=arguments.per_device_train_batch_size,
-        world_size=arguments.world_size,
-        steps_per_generation=arguments.steps_per_generation,
-        gradient_accumulation_steps=arguments.gradient_accumulation_steps,
-        num_generations=arguments.num_generations,
-        num_iterations=arguments.num_iterations,
-    )
-    return plan.optimizer_steps(len(data.train), arguments.num_train_epochs)
-
-
-def policy(trainer: RunTrainer) -> Any:
-    """The model that is trained, without what distributed training wraps around it."""
-    return trainer.accelerator.unwrap_model(trainer.model)
-
-
-def save_model(trainer: RunTrainer, folder: RunFolder, merge: bool) -> None:
-    """Save the final model with its tokenizer beside its place, then rename: `model/` is whole or absent.
-
-    Args:
-        trainer: whose policy is saved.
-        folder: the run.
-        merge: merge an adapter into the model, so that transformers alone can load it; the checkpoints keep
-            the adapter. A quantized model cannot take it in, and keeps it apart.
-    """
-    beside = folder.root / ".model.tmp"
-    if trainer.args.should_save and beside.exists():
-        shutil.rmtree(beside)
-    trainer.accelerator.wait_for_everyone()
-    model, tokenizer = policy(trainer), cast(Any, trainer.processing_class)
-    with saving(beside):
-        if merge and hasattr(model, "merge_and_unload") and not getattr(model, "is_quantized", False):
-            if trainer.args.should_save:
-                model.merge_and_unload().save_pretrained(beside)
-                tokenizer.save_pretrained(beside)
-        else:
-            trainer.save_model(str(beside))
-    trainer.accelerator.wait_for_everyone()
-    if trainer.args.should_save:
-        (beside / "training_args.bin").unlink(missing_ok=True)
-        if folder.model.exists():
-            shutil.rmtree(folder.model)
-        beside.rename(folder.model)
-
-
-def outcome(config: dict[str, Any], folder: RunFolder, trainer: RunTrainer) -> dict[str, Any]:
-    """The worker's part of `result.json`."""
-    reporting = next(c for c in trainer.callback_handler.callbacks if isinstance(c, Reporting))
-    # From the file, not from memory: a resumed run's baseline was measured by an earlier process.
-    evaluations = [record for record in read(folder.metrics) if record["kind"] == "eval"]
-    before = next((record for record in evaluations if record["step"] == 0), None)
-    after = evaluations[-1] if evaluations and evaluations[-1]["step"] else None
-    name = config["objective"]
-    value = {**reporting.last_train, **(after or {})}.get(name)
-    return {
-        "step": trainer.state.global_step,
-        "max_steps": trainer.state.max_steps,
-        "objective": {"name": name, "value": value, "direction": config["direction"]},
-        "metrics": {"before": before, "after": after, "train": reporting.last_train},
-        "model": "model" if folder.model.exists() else None,
-    }
 
 
 def require_config(config: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 import pytest
 from conftest import environment, read_records
 
-from grpo_cli.training.model import EMBEDDED
+from grpo_cli.assets import EMBEDDED_MODEL
 
 REWARD = """
 def last_number(completions, answer, **kwargs):
@@ -66,7 +66,7 @@ def test_the_same_settings_give_the_run_of_a_bare_trl_script(tmp_path, cli, proc
     accelerate = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
     launcher = [*accelerate.split(), "--dynamo_backend", "no", "--main_process_port", "0"] if processes > 1 else []
     subprocess.run(
-        [sys.executable, *launcher, "bare.py", str(EMBEDDED), json.dumps(SETTINGS), "bare-model"],
+        [sys.executable, *launcher, "bare.py", str(EMBEDDED_MODEL), json.dumps(SETTINGS), "bare-model"],
         cwd=tmp_path,
         env=environment(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE", ACCELERATE_USE_CPU="true"),
         check=True,

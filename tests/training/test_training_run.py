@@ -6,7 +6,7 @@ import pytest
 from conftest import SHORT, read_records
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from grpo_cli.training.model import EMBEDDED
+from grpo_cli.assets import EMBEDDED_MODEL
 
 pytestmark = pytest.mark.slow
 
@@ -53,9 +53,9 @@ def test_the_model_loads_with_transformers_alone_and_has_changed(tmp_path, cli):
     assert cli(*SHORT, "hydra.run.dir=run").returncode == 0
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "model")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run" / "model")
-    before = AutoModelForCausalLM.from_pretrained(EMBEDDED).state_dict()
+    before = AutoModelForCausalLM.from_pretrained(EMBEDDED_MODEL).state_dict()
     assert any((value != before[name]).any() for name, value in model.state_dict().items())
-    assert tokenizer.chat_template == AutoTokenizer.from_pretrained(EMBEDDED).chat_template
+    assert tokenizer.chat_template == AutoTokenizer.from_pretrained(EMBEDDED_MODEL).chat_template
 
 
 def test_an_adapter_is_merged_into_the_saved_model_and_kept_in_the_checkpoints(tmp_path, cli):
@@ -63,7 +63,7 @@ def test_an_adapter_is_merged_into_the_saved_model_and_kept_in_the_checkpoints(t
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "run" / "checkpoints" / "checkpoint-4" / "adapter_model.safetensors").exists()
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "model").state_dict()
-    before = AutoModelForCausalLM.from_pretrained(EMBEDDED).state_dict()
+    before = AutoModelForCausalLM.from_pretrained(EMBEDDED_MODEL).state_dict()
     assert merged.keys() == before.keys()
     changed = {name for name, value in merged.items() if (value != before[name]).any()}
     assert any("q_proj" in name for name in changed) and not any("embed" in name for name in changed)

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from grpo_cli.config.places import conf_dir
+from grpo_cli.assets import EMBEDDED_MODEL
 
 pytestmark = pytest.mark.slow
 
-EMBEDDED = conf_dir().parent / "grpo_cli" / "assets" / "embedded"
 # Small enough that everything is over at the first step.
 TINY = [
     "display=plain",
@@ -135,7 +134,7 @@ CONFIGURATIONS = {
 @pytest.mark.parametrize("case", CONFIGURATIONS)
 def test_wrong_configuration(cli, files: Path, case: str) -> None:
     if case == "no weights":
-        shutil.copytree(EMBEDDED, files / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
+        shutil.copytree(EMBEDDED_MODEL, files / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
     argv, sentence = CONFIGURATIONS[case]
     said = refused(cli(*TINY, *argv), files, code=2)
     assert re.fullmatch(sentence, said), said
@@ -150,9 +149,9 @@ def test_modules_that_the_model_does_not_have(cli, files: Path) -> None:
 def test_wrong_rewards_are_told_all_at_once(cli, files: Path) -> None:
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-    config = AutoConfig.from_pretrained(EMBEDDED, num_labels=2)
+    config = AutoConfig.from_pretrained(EMBEDDED_MODEL, num_labels=2)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(files / "two_labels")
-    AutoTokenizer.from_pretrained(EMBEDDED).save_pretrained(files / "two_labels")
+    AutoTokenizer.from_pretrained(EMBEDDED_MODEL).save_pretrained(files / "two_labels")
     done = cli(
         *TINY,
         "dataset=rows.jsonl",

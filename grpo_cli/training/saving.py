@@ -1,0 +1,44 @@
+"""Saving the final model: whole in its place, or not there at all."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any, cast
+
+from grpo_cli.runs.disk import saving
+from grpo_cli.runs.folder import RunFolder
+from grpo_cli.training.trainer import RunTrainer
+
+
+def policy(trainer: RunTrainer) -> Any:
+    """The model that is trained, without what distributed training wraps around it."""
+    return trainer.accelerator.unwrap_model(trainer.model)
+
+
+def save_model(trainer: RunTrainer, folder: RunFolder, merge: bool) -> None:
+    """Save the final model with its tokenizer beside its place, then rename: `model/` is whole or absent.
+
+    Args:
+        trainer: whose policy is saved.
+        folder: the run.
+        merge: merge an adapter into the model, so that transformers alone can load it; the checkpoints keep
+            the adapter. A quantized model cannot take it in, and keeps it apart.
+    """
+    beside = folder.root / ".model.tmp"
+    if trainer.args.should_save and beside.exists():
+        shutil.rmtree(beside)
+    trainer.accelerator.wait_for_everyone()
+    model, tokenizer = policy(trainer), cast(Any, trainer.processing_class)
+    with saving(beside):
+        if merge and hasattr(model, "merge_and_unload") and not getattr(model, "is_quantized", False):
+            if trainer.args.should_save:
+                model.merge_and_unload().save_pretrained(beside)
+                tokenizer.save_pretrained(beside)
+        else:
+            trainer.save_model(str(beside))
+    trainer.accelerator.wait_for_everyone()
+    if trainer.args.should_save:
+        (beside / "training_args.bin").unlink(missing_ok=True)
+        if folder.model.exists():
+            shutil.rmtree(folder.model)
+        beside.rename(folder.model)
