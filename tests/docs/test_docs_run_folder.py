@@ -6,8 +6,7 @@ import json
 import re
 
 import pytest
-from docs_blocks import REPOSITORY
-from real_runs import SHORT
+from docs_blocks import REPOSITORY, SMALL
 
 TEXT = (REPOSITORY / "docs" / "run-folder.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"<!-- example: (\S+)(?: (\w+)=(\w+))? -->\n```json\n(.*?)```", re.DOTALL)
@@ -22,7 +21,7 @@ def keys(value, prefix=""):
 
 @pytest.mark.slow
 def test_the_examples_have_the_keys_of_a_real_run(tmp_path, cli):
-    done = cli(*SHORT, "hydra.run.dir=run")
+    done = cli(*SMALL, "training.per_device_train_batch_size=16", "hydra.run.dir=run")
     assert done.returncode == 0, done.stdout + done.stderr
     examples = EXAMPLE.findall(TEXT)
     assert len(examples) == 5
