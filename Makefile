@@ -12,7 +12,7 @@ train: $(VENV)/.ready
 	$(VENV)/bin/grpo-train $(ARGS)
 
 test: $(VENV)/.ready
-	$(VENV)/bin/python -m pytest -m ""
+	$(VENV)/bin/python -m pytest -m "" -n auto --dist worksteal
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
