@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from conftest import SHORT
+from real_runs import SHORT
 
 pytestmark = pytest.mark.slow
 

@@ -40,9 +40,9 @@ WRONG = [
     ),
     (["model.torch_dtype=bfloat16"], "model.torch_dtype: transformers 5 renamed it; write model.dtype."),
     (
-        ["training.output_dir=here"],
-        "training.output_dir is not set here (checkpoints go into the run folder); "
-        "write paths.output_dir=<folder> or name=<name>.",
+        ["training.local_rank=1"],
+        "training.local_rank is not set here (the launcher numbers the processes); "
+        "leave it out; launch.num_processes sets how many run.",
     ),
     (["training.learning_rate=abc"], "training.learning_rate must be a number, not the text 'abc'."),
     (

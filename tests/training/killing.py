@@ -12,7 +12,7 @@ import uuid
 from pathlib import Path
 
 import psutil
-from conftest import COMMAND, SHORT, environment
+from real_runs import COMMAND, SHORT, environment
 
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
 from grpo_cli.runs.folder import RunFolder

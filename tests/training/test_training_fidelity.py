@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import environment, read_records
+from real_runs import environment, read_records
 
 from grpo_cli.assets import EMBEDDED_MODEL
 

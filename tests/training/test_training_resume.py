@@ -7,8 +7,8 @@ import os
 import signal
 
 import pytest
-from conftest import read_records
 from killing import Command
+from real_runs import read_records
 
 pytestmark = pytest.mark.slow
 

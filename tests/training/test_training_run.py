@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import SHORT, read_records
+from real_runs import SHORT, read_records
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from grpo_cli.assets import EMBEDDED_MODEL

@@ -8,8 +8,8 @@ import resource
 import signal
 
 import pytest
-from conftest import SHORT, read_records
 from killing import Command, faults, unreadable
+from real_runs import SHORT, read_records
 
 from grpo_cli.runs.folder import RunFolder
 
