@@ -14,9 +14,9 @@ from pathlib import Path
 from grpo_cli.config.places import choices, search_path
 from grpo_cli.errors import ConfigError
 
-# group → (the choice that takes any value, the key that holds it)
 # TRL's names for what is decided for the whole run here.
 RUN_KEYS = {"training.output_dir": "hydra.run.dir", "training.resume_from_checkpoint": "resume"}
+# group → (the choice that takes any value, the key that holds it)
 OPEN_GROUPS = {"model": ("hub", "model.name"), "dataset": ("custom", "dataset.path")}
 DATA_FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".jsonl.gz", ".json.gz", ".csv.gz")
 _UNQUOTED = re.compile(r"[\w/\-\\+.$%*@?|:]+")
