@@ -18,6 +18,9 @@ from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.result import read_json
 from grpo_cli.runs.sweep import Sweep
 
+DRY_RUN = "dry run"
+DONE = {"completed", DRY_RUN}
+
 _current: Sweep | None = None
 
 
@@ -63,18 +66,20 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
     _current = _current or Sweep(Path(hydra.sweep.dir).absolute(), [])
     _current.direction = cfg.direction
     job = _current.job(int(hydra.job.num), overrides)
-    job.folder = str(Path(hydra.runtime.output_dir).absolute())
+    folder = Path(hydra.runtime.output_dir).absolute()
+    job.folder = str(folder)
     job.status = "running"
     _current.save()
     result: dict[str, Any] = {"status": "failed"}
     try:
-        check_or_discard(cfg, Path(job.folder))
+        check_or_discard(cfg, folder)
         finished = run_job(cfg, overrides)
-        result = finished.result if finished else {"status": "completed"}
+        result = finished.result if finished else {"status": DRY_RUN}
     except ConfigError as error:
         result = {"status": "invalid", "error": str(error)}
+        job.folder = None
     except Interrupted:
-        result = read_json(RunFolder(Path(job.folder)).result)
+        result = read_json(RunFolder(folder).result)
         raise
     finally:
         job.status = result.get("status", "failed")
@@ -83,7 +88,7 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
         job.objective = objective.get("value")
         job.seconds, job.error = result.get("seconds"), result.get("error")
         _current.save()
-    if job.status != "completed" and cfg.sweep.fail_fast:
+    if job.status not in DONE and cfg.sweep.fail_fast:
         raise SweepFailed()
     return float("nan") if job.objective is None else float(job.objective)
 
@@ -91,6 +96,6 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
 def sweep_exit_code(sweep: Sweep) -> int:
     """0 when every job completed, 2 when none was valid, else 1."""
     statuses = {job.status for job in sweep.jobs}
-    if statuses <= {"completed"}:
+    if statuses <= DONE:
         return 0
     return EXIT_CONFIG if statuses == {"invalid"} else EXIT_FAILED

@@ -36,9 +36,14 @@ def main() -> int:
             print("\n".join(words))
             return EXIT_DONE
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123  (a line that does not parse has no completions)
+    return _exit_code(lambda: _compose(argv))
+
+
+def _compose(argv: list[str]) -> None:
+    """Compose and run; imported here, so that a Ctrl-C during the import ends as quietly as any other."""
     from grpo_cli.config.compose import run
 
-    return _exit_code(lambda: run(argv, _run_job))
+    run(argv, _run_job)
 
 
 def _exit_code(command: Callable[[], None]) -> int:

@@ -88,6 +88,11 @@ def run(argv: Sequence[str], job: Job, program: str = "grpo-train") -> None:
         from grpo_cli.config.hydra_errors import explain  # only an error needs it
 
         explained = explain(e, config_dirs(argv))
+        if explained is None and isinstance(e, OSError) and e.filename:
+            explained = ConfigError(
+                f"The run folder {e.filename} cannot be made: {e.strerror}; write paths.output_dir=<a folder you may "
+                "write to>."
+            )
         if explained is None:
             raise
         raise explained from None

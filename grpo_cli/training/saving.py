@@ -39,6 +39,10 @@ def save_model(trainer: RunTrainer, folder: RunFolder, merge: bool) -> None:
     trainer.accelerator.wait_for_everyone()
     if trainer.args.should_save:
         (beside / "training_args.bin").unlink(missing_ok=True)
+        for path in beside.rglob("*"):
+            # safetensors writes files that only their owner may read; a model is there to be used.
+            if path.is_file():
+                path.chmod(path.stat().st_mode | 0o444)
         if folder.model.exists():
             shutil.rmtree(folder.model)
         beside.rename(folder.model)

@@ -125,6 +125,11 @@ class RunTrainer(GRPOTrainer):
             )
             self.recorder.event("checkpoint", step=self.state.global_step, path=str(checkpoint))
 
+    def create_model_card(self, *positional: Any, **arguments: Any) -> None:
+        """Write TRL's model card only for the hub: without a hub model it describes a fine-tuned "None"."""
+        if self.args.push_to_hub:
+            super().create_model_card(*positional, **arguments)
+
     def _rollout_state(self) -> dict[str, Any]:
         """What lies between two optimizer steps besides weights, optimizer and random state."""
         between_generations = self._step % (self.args.steps_per_generation * self.num_iterations) == 0
