@@ -145,17 +145,18 @@ def _key(override: str) -> str:
 
 
 def _with_recorded(argv: Sequence[str]) -> list[str]:
-    """Put the overrides recorded in the run folder that `resume=` names before those given now."""
+    """Put the overrides recorded in the run that `resume=` names (its folder, or a checkpoint) before those given."""
     folder = next((a.partition("=")[2].strip("'\"") for a in reversed(argv) if a.startswith("resume=")), "auto")
     if folder in ("auto", "never", "") or "," in folder:
         return list(argv)
     path = Path(folder).expanduser()
     if not path.is_dir():
         raise ConfigError(f"resume={folder}: there is no such folder; give a run folder, a checkpoint, auto or never.")
-    file = path / "overrides.yaml"
+    candidates = [path / "overrides.yaml", path.absolute().parent.parent / "overrides.yaml"]
+    file = next((f for f in candidates if f.exists()), candidates[0])
     if not file.exists():
         if list(path.glob("*.safetensors")) or (path / "trainer_state.json").exists():
-            return list(argv)  # a checkpoint: its settings are this command line's
+            return list(argv)  # a checkpoint outside any run: its settings are this command line's
         raise ConfigError(
             f"resume={folder}: the folder has no overrides.yaml, so it is neither a run folder nor a "
             "checkpoint (runs lie in <paths.output_dir>/<name>/<date and time>)."
