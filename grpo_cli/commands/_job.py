@@ -33,6 +33,7 @@ from grpo_cli.runs.folder import RunFolder, set_aside
 from grpo_cli.runs.jsonl import append, read, write_atomic
 from grpo_cli.runs.lock import FolderInUse, own
 from grpo_cli.runs.provenance import redact, write_provenance
+from grpo_cli.runs.recorder import Recorder
 from grpo_cli.runs.result import FAILED, INTERRUPTED, now, start_result, update_result
 from grpo_cli.runs.resume import Resumption, differences, explicit, find_interrupted, fingerprint, resumable
 
@@ -142,6 +143,8 @@ def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any]) -> dict
     # A debugger needs the terminal for itself.
     mode = "quiet" if plan.foreground else config["display"]
     with make_display(mode, folder, header_of(config, folder)) as display:
+        if config["launch"]["kind"] == "auto":
+            Recorder(folder).resolved("launch.kind", plan.kind, plan.why)
         try:
             outcome = supervise(plan, folder, on_tick=display.tick, on_stop=display.note)
         except Interrupted as interrupted:
