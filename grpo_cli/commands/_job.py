@@ -30,7 +30,7 @@ from grpo_cli.rewards.source import reward_sources
 from grpo_cli.runs.checkpoints import roll_back, step_of
 from grpo_cli.runs.disk import write_problem
 from grpo_cli.runs.folder import RunFolder, set_aside
-from grpo_cli.runs.jsonl import append, read, write_atomic
+from grpo_cli.runs.jsonl import append, clear_unfinished, read, write_atomic
 from grpo_cli.runs.lock import FolderInUse, own
 from grpo_cli.runs.provenance import redact, write_provenance
 from grpo_cli.runs.recorder import Recorder
@@ -169,8 +169,9 @@ def header_of(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
 
 
 def record(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
-    """Write how the workers ended into `result.json`."""
+    """Write how the workers ended into `result.json`, and clear what killed ones left half written."""
     folder.stop_request.unlink(missing_ok=True)
+    clear_unfinished(folder.root)
     return update_result(
         folder,
         status=outcome.status,

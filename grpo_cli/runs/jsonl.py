@@ -90,6 +90,13 @@ def write_atomic(path: Path, text: str) -> None:
         beside.unlink(missing_ok=True)
 
 
+def clear_unfinished(directory: Path) -> None:
+    """Remove what `write_atomic` left beside its files when its process was killed; for when nobody writes there."""
+    for path in directory.glob(".*.tmp"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write one JSON document atomically, indented for people."""
     write_atomic(path, json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")

@@ -53,3 +53,11 @@ def test_records_that_do_not_fit_leave_the_file_as_it_was(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_text() == before
+
+
+def test_what_a_killed_writer_left_beside_its_file_is_cleared(tmp_path):
+    (tmp_path / ".result.json.123.tmp").write_text("{")
+    (tmp_path / ".model.tmp").mkdir()
+    jsonl.write_atomic(tmp_path / "result.json", "{}")
+    jsonl.clear_unfinished(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".model.tmp", "result.json"]
