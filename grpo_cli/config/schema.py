@@ -10,6 +10,7 @@ from typing import Any
 from grpo_cli.config.fields import Field, parse
 from grpo_cli.config.groups.dataset import DatasetConfig
 from grpo_cli.config.groups.evaluation import EvaluationConfig
+from grpo_cli.config.groups.guard import GuardConfig
 from grpo_cli.config.groups.launch import LaunchConfig
 from grpo_cli.config.groups.model import ModelConfig
 from grpo_cli.config.groups.paths import PathsConfig
@@ -25,6 +26,7 @@ SECTIONS: dict[str, type] = {
     "model": ModelConfig,
     "dataset": DatasetConfig,
     "peft": PeftConfig,
+    "guard": GuardConfig,
     "launch": LaunchConfig,
     "evaluation": EvaluationConfig,
     "tracker": TrackerConfig,

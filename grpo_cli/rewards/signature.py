@@ -15,7 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 # The keys of a reward's config entry that are not arguments of its function.
-RESERVED = ("target", "weight", "correctness")
+RESERVED = (
+    *("target", "weight", "correctness"),
+    *("timeout", "on_error", "max_failure_rate", "cache", "isolate"),  # the guard's
+    *("clip", "normalize", "gate", "schedule"),  # how values combine
+)
 BATCH_NAMES = ("completions", "prompts", "completion_ids")
 COMPLETION_NAMES = ("completion", "text")
 # Given by the trainer with every batch, never columns of the data.

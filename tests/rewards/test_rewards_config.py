@@ -29,7 +29,7 @@ def test_each_file_holds_all_arguments_with_their_defaults(file):
     options = [n for n in signature.configurable() if n not in (*CONTEXT_NAMES, *signature.columns({}))]
 
     assert text.startswith(f"# @package reward.{file.stem}\n")
-    assert set(RESERVED) <= set(entry)
+    assert {"target", "weight", "correctness"} <= set(entry)
     if inspect.isfunction(function):
         assert set(own) == set(options)
     for key, value in own.items():
