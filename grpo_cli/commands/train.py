@@ -41,6 +41,9 @@ def main() -> int:
 
 def _compose(argv: list[str]) -> None:
     """Compose and run; imported here, so that a Ctrl-C during the import ends as quietly as any other."""
+    from grpo_cli.config.early import check_command_line
+
+    check_command_line(argv)
     from grpo_cli.config.compose import run
 
     run(argv, _run_job)

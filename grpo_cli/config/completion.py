@@ -41,12 +41,6 @@ def line_so_far() -> str:
     return line[: int(point)] if point.isdigit() else line
 
 
-def training_prefix() -> str | None:
-    """What is typed so far of a training key; all 191 in every composition would cost 0.1 s."""
-    section, dot, name = line_so_far().rpartition(" ")[2].lstrip("+~").partition(".")
-    return name.rstrip("=") if dot and section == "training" else None
-
-
 def complete(line: str) -> list[str] | None:
     """Complete the last word of a command line.
 
@@ -69,10 +63,26 @@ def complete(line: str) -> list[str] | None:
         return [option for option in OPTIONS if option.startswith(word)]
     key, equals, value = word.partition("=")
     if not equals:
-        return None
+        return _keys(key)
     typed = value[: max(value.rfind(","), value.rfind("[")) + 1]  # of a list or a sweep: what stands already
     known = _values_of(key.lstrip("+"), value[len(typed) :])
     return None if known is None else [f"{key}={typed}{v}" for v in known if v.startswith(value[len(typed) :])]
+
+
+def _keys(word: str) -> list[str] | None:
+    """The keys of a section that begin as typed; None for a key's first word, and below a key: Hydra knows those."""
+    typed = word.lstrip("+")
+    section, dot, name = typed.partition(".")
+    if not dot or "." in name:
+        return None
+    from grpo_cli.config.schema import sections
+
+    fields = sections().get(section) if section else None
+    if not fields:
+        return None
+    plus = word[: len(word) - len(typed)]
+    found = [field for field in fields.values() if field.name.startswith(name)]
+    return [f"{plus}{f.key}{'.' if any(k.name == 'dict' for k in f.kinds) else '='}" for f in found]
 
 
 def _values_of(key: str, start: str) -> list[str] | None:

@@ -24,7 +24,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from grpo_cli.config import places, schema
 from grpo_cli.config.command_line import check_options, config_dirs, rewrite
-from grpo_cli.config.completion import training_prefix
 from grpo_cli.config.validate import check
 from grpo_cli.errors import ConfigError
 
@@ -43,13 +42,9 @@ class UserConf(SearchPathPlugin):
             search_path.append("user", f"file://{mine}")
 
 
-def register(training_prefix: str | None = None) -> None:
-    """Put the schema and the user's search path into Hydra.
-
-    Args:
-        training_prefix: for tab completion, how the training keys begin that are to be offered.
-    """
-    node = OmegaConf.create(schema.defaults(training_prefix))
+def register() -> None:
+    """Put the schema and the user's search path into Hydra."""
+    node = OmegaConf.create(schema.defaults())
     for key in node:
         if isinstance(node[key], DictConfig):
             # Open for keys that no file has set yet, so that `training.beta=0.04` needs no `+`; the check that follows
@@ -76,7 +71,7 @@ def run(argv: Sequence[str], job: Job, program: str = "grpo-train") -> None:
     arguments = list(argv) if completing else rewrite(argv)
     check_options(arguments)
     sys.argv = [sys.argv[0] if completing else program, *arguments]
-    register(training_prefix() if completing else None)
+    register()
     main = hydra.main(version_base="1.3", config_path=str(places.conf_dir()), config_name="train")
     task = Task(job, wanted_by_user)
     os.environ[_FULL_ERROR] = "1"  # in this process only: lets the original exceptions through

@@ -21,8 +21,9 @@ from omegaconf.errors import (
 from yaml import MarkedYAMLError
 
 from grpo_cli.config import places
+from grpo_cli.config.other_names import unknown
 from grpo_cli.config.suggest import nearest, or_list
-from grpo_cli.config.validate import unknown, unresolved
+from grpo_cli.config.validate import unresolved
 from grpo_cli.errors import ConfigError
 
 _OPEN_GROUPS = {

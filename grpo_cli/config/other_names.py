@@ -207,3 +207,24 @@ def nearest_key(section: str, name: str) -> str | None:
     everywhere = {field.name: field.key for fields in table.values() for field in fields.values()}
     close = nearest(name, everywhere, cutoff=0.75)
     return everywhere[close] if close else None
+
+
+def unknown(section: str, name: str) -> str:
+    """Say that there is no such key, and what to write instead.
+
+    Args:
+        section: where it was written; "" for the root.
+        name: the unknown key.
+    """
+    key = f"{section}.{name}" if section else name
+    became = instead(name)
+    if became:
+        return f"{key}: {became}."
+    if not section:
+        near = nearest(name, [s for s in sections() if s] + ["reward"], cutoff=0.7)
+        if near and near not in sections()[""]:
+            return f"{key}: no such key or section; did you mean {near}?"
+    meant = nearest_key(section, name)
+    if meant:
+        return f"{key}: no such key; did you mean {meant}?"
+    return f"{key}: no such key; grpo-train --fields '{section or '*'}.*' lists those there are."

@@ -95,15 +95,12 @@ def reward_entry() -> dict[str, Field]:
     return fields_of("reward.<name>", RewardConfig)
 
 
-def defaults(training_prefix: str | None = None) -> dict[str, Any]:
+def defaults() -> dict[str, Any]:
     """Build the bottom layer of every composition: each section with each key at its default.
 
-    Args:
-        training_prefix: puts the TRL fields whose names begin so into `training`, as tab completion wants
-            them; None leaves it empty, so that `--cfg job` shows what this run sets and not TRL's 191 defaults.
-
     Returns:
-        Nested plain containers.
+        Nested plain containers; `training` is empty in them, so that `--cfg job` shows what a run sets and not
+        TRL's 191 defaults.
     """
     tree: dict[str, Any] = {}
     for section, declared in SECTIONS.items():
@@ -114,9 +111,5 @@ def defaults(training_prefix: str | None = None) -> dict[str, Any]:
             tree.update(values)
         if section == "dataset":  # the order in which a person reads a run
             tree["reward"] = {}
-            tree["training"] = {} if training_prefix is None else _beginning(training_prefix)
+            tree["training"] = {}
     return tree
-
-
-def _beginning(prefix: str) -> dict[str, Any]:
-    return {name: field.default for name, field in read_fields().items() if name.startswith(prefix)}

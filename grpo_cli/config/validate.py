@@ -10,9 +10,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from grpo_cli.config.fields import Field
-from grpo_cli.config.other_names import SET_ELSEWHERE, instead, nearest_key
+from grpo_cli.config.other_names import SET_ELSEWHERE, nearest_key, unknown
 from grpo_cli.config.schema import sections
-from grpo_cli.config.suggest import nearest, or_list
+from grpo_cli.config.suggest import or_list
 from grpo_cli.config.values import problem
 from grpo_cli.errors import ConfigError
 from grpo_cli.rewards.check import check_rewards
@@ -102,27 +102,6 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
     if isinstance(plain.get("dataset"), dict):
         found += _check_mixture(plain["dataset"].get("mixture"), table["dataset"])
     return found
-
-
-def unknown(section: str, name: str) -> str:
-    """Say that there is no such key, and what to write instead.
-
-    Args:
-        section: where it was written; "" for the root.
-        name: the unknown key.
-    """
-    key = f"{section}.{name}" if section else name
-    became = instead(name)
-    if became:
-        return f"{key}: {became}."
-    if not section:
-        near = nearest(name, [s for s in sections() if s] + ["reward"], cutoff=0.7)
-        if near and near not in sections()[""]:
-            return f"{key}: no such key or section; did you mean {near}?"
-    meant = nearest_key(section, name)
-    if meant:
-        return f"{key}: no such key; did you mean {meant}?"
-    return f"{key}: no such key; grpo-train --fields '{section or '*'}.*' lists those there are."
 
 
 def _check_section(section: str, value: Any, fields: dict[str, Field]) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from grpo_cli.config.completion import complete, training_prefix
+from grpo_cli.config.completion import complete, line_so_far
 from grpo_cli.config.places import conf_dir
 
 
@@ -34,7 +34,13 @@ from grpo_cli.config.places import conf_dir
         ("display=l", ["display=live"]),
         ("training.bf16=", ["training.bf16=true", "training.bf16=false", "training.bf16=auto", "training.bf16=null"]),
         ("training.loss_type=dr", ["training.loss_type=dr_grpo"]),
-        ("training.max_comp", None),  # keys are Hydra's
+        ("training.max_comp", ["training.max_completion_length="]),
+        ("+training.bet", ["+training.beta="]),
+        ("dataset.col", ["dataset.columns."]),
+        ("launch.num_pr", ["launch.num_processes="]),
+        ("trai", None),  # groups, sections and what is composed are Hydra's
+        ("dataset.columns.ans", None),
+        ("reward.exact_match.ex", None),
         ("training.beta=", None),
     ],
 )
@@ -51,7 +57,7 @@ def test_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, exp
 def test_the_line_ends_at_the_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMP_LINE", "grpo-train training.max_ model=hub")
     monkeypatch.setenv("COMP_POINT", str(len("grpo-train training.max_")))
-    assert training_prefix() == "max_"
+    assert line_so_far() == "grpo-train training.max_"
 
 
 @pytest.fixture
