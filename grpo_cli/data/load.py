@@ -72,7 +72,8 @@ def load_data(cfg_dataset: Mapping[str, Any], *, tokenizer: Any, seed: int) -> D
     info["columns"] = list(train.column_names or next(iter(train.take(1)), {}))
     if not info["columns"]:
         raise ConfigError(
-            "no row of the stream is left to train on: see dataset.max_prompt_tokens, test_size and overlap"
+            "no row of the stream is left to train on: the held-out share took them all (lower dataset.test_size), "
+            "or dataset.max_prompt_tokens or dataset.overlap dropped them"
         )
     if isinstance(train, IterableDataset):
         if whole["limit"]:

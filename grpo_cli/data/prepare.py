@@ -140,10 +140,11 @@ def _by_length(
         info["dropped_too_short"], info["dropped_too_long"] = int(short.sum()), int(long.sum())
         stay = [int(i) for i in np.flatnonzero(~(short | long))]
         if not stay:
+            limits = {"min_prompt_tokens": low, "max_prompt_tokens": high}
+            set_ones = " and ".join(f"{key}.{name}={value}" for name, value in limits.items() if value)
             raise ConfigError(
                 f"no row of {where} is left: its {len(prompts)} prompts have {counts.min()} to "
-                f"{counts.max()} tokens, and "
-                f"{key}.min_prompt_tokens={low}, {key}.max_prompt_tokens={high}"
+                f"{counts.max()} tokens, which {set_ones} drops; change the limit or the data"
             )
         counts = counts[stay]
     else:

@@ -71,7 +71,7 @@ def print_summary(
         change = (f"  {fmt.signed(gain)}", f"bold {GOOD if gain > 0 else BAD if gain < 0 else DIM}")
         write(f"  {name:<18} {fmt.decimal(first)} {glyphs.arrow} ", (fmt.decimal(last), BOLD), change)
     write()
-    for name, path in _places(folder, status):
+    for name, path in _places(folder, status, told=error):
         relative = path.relative_to(folder.root)
         write((f"  {name:<18} ", DIM), shown if relative == Path() else str(Path(shown) / relative))
     for title, commands in _next(folder, shown, status):
@@ -111,9 +111,10 @@ def _gains(result: dict[str, Any], state: RunState) -> list[tuple[str, float, fl
     return gains
 
 
-def _places(folder: RunFolder, status: str) -> list[tuple[str, Path]]:
+def _places(folder: RunFolder, status: str, told: str = "") -> list[tuple[str, Path]]:
+    """What lies where, without what the error has `told` already."""
     places = [("run folder", folder.root)]
-    log = folder.worker_log if status == "failed" else None
+    log = folder.worker_log if status == "failed" and str(folder.worker_log) not in told else None
     for name, path in (
         ("model", folder.model),
         ("metrics", folder.metrics),
