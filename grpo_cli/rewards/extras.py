@@ -1,30 +1,29 @@
-"""Saying which extra to install for a reward whose package is missing, before training starts."""
+"""Packages that only some rewards need: said to be missing before training, not in its first step."""
 
 from __future__ import annotations
 
-import functools
 import importlib.util
+from functools import cache
 
 from grpo_cli.errors import ConfigError
 
 
-@functools.cache
-def require_package(module: str, extra: str, reward: str) -> None:
-    """Check, without importing it, that an optional package is installed.
+@cache
+def require(package: str, extra: str) -> None:
+    """Make sure that an optional package is there, without importing it.
 
     Args:
-        module: the module's name ("rouge_score").
-        extra: the extra of this package that brings it.
-        reward: which reward needs it, for the message.
+        package: its import name.
+        extra: the extra of grpo-train that installs it.
 
     Raises:
-        ConfigError: it is missing.
+        ConfigError: it is not installed; the sentence says how to get it.
 
     Example:
-        >>> require_package("no_such_module", "text", "rouge")
+        >>> require("json", "text")
+        >>> require("no_such_package", "text")
         Traceback (most recent call last):
-        ...
-        grpo_cli.errors.ConfigError: The reward rouge needs the package no_such_module: pip install 'grpo-train[text]'.
+        grpo_cli.errors.ConfigError: no_such_package is not installed; install it with pip install 'grpo-train[text]'.
     """
-    if importlib.util.find_spec(module) is None:
-        raise ConfigError(f"The reward {reward} needs the package {module}: pip install 'grpo-train[{extra}]'")
+    if importlib.util.find_spec(package) is None:
+        raise ConfigError(f"{package} is not installed; install it with pip install 'grpo-train[{extra}]'")

@@ -6,7 +6,7 @@ import functools
 from typing import Literal
 
 from grpo_cli.errors import ConfigError
-from grpo_cli.rewards.extras import require_package
+from grpo_cli.rewards.extras import require
 from grpo_cli.rewards.prose import prose, units
 
 # Those that count syllables look them up in the CMU pronouncing dictionary.
@@ -61,7 +61,7 @@ def readability(
         raise ValueError(f"falloff must be above 0, not {falloff}")
     if min_words < 1:
         raise ValueError(f"min_words must be 1 or more, not {min_words}")
-    require_package("textstat", "text", "readability")
+    require("textstat", "text")
     if formula in _WITH_SYLLABLES:
         _require_dictionary(formula)
     text = prose(completion, prompt_opens_think)

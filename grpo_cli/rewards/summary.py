@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any, Literal
 
-from grpo_cli.rewards.extras import require_package
+from grpo_cli.rewards.extras import require
 from grpo_cli.rewards.prose import prose, references_of, sentences, units
 
 _VARIANTS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
@@ -64,7 +64,7 @@ def rouge(
             raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
     if stemmer and tokens != "ascii":
         raise ValueError("stemmer knows English endings only: write tokens: ascii with it")
-    require_package("rouge_score", "text", "rouge")
+    require("rouge_score", "text")
     references = references_of(reference)
     if not references:
         return None

@@ -121,8 +121,10 @@ def test_a_missing_dictionary_is_not_downloaded_while_training(monkeypatch, tmp_
 
 @pytest.mark.parametrize(("reward", "package"), [(rouge, "rouge_score"), (readability, "textstat")])
 def test_a_missing_package_is_named_with_its_extra(monkeypatch, reward, package):
-    extras.require_package.cache_clear()
+    extras.require.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=rf"needs the package {package}: pip install 'grpo-train\[text\]'"):
+    with pytest.raises(
+        ConfigError, match=rf"{package} is not installed; install it with pip install 'grpo-train\[text\]'"
+    ):
         reward("", reference="") if reward is rouge else reward("")
-    extras.require_package.cache_clear()
+    extras.require.cache_clear()
