@@ -1,0 +1,246 @@
+"""A trial of a config's rewards: rows, probes and values. It reads as the story of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from grpo_cli.config.targets import parameters_of
+from grpo_cli.rewards.build import RewardContext, build_rewards
+from grpo_cli.rewards.combine import Combiner
+from grpo_cli.rewards.reward import Reward
+from grpo_cli.rewards.text import completion_text, prompt_opens_think
+from grpo_cli.trial.completions_file import Given, read_completions
+from grpo_cli.trial.probes import FORMS, PROBES, Case, Maker, cases, gold_in_form
+from grpo_cli.trial.rows import Rows, load_rows, token_ids
+from grpo_cli.trial.scoring import Scores, score
+
+YOURS = "your completions"
+
+
+@dataclass
+class Probed:
+    """One probe and what it got.
+
+    Attributes:
+        name: the probe.
+        rows: per completion, the row of the trial it answers.
+        texts: the completions.
+        scores: by reward.
+        totals: per completion the weighted sum; None where no reward applies.
+        lines: for completions of a file, their lines in it.
+    """
+
+    name: str
+    rows: list[int]
+    texts: list[str]
+    scores: dict[str, Scores]
+    totals: list[float | None]
+    lines: list[int] | None = None
+
+    def values(self, reward: str | None) -> list[float | None]:
+        """A reward's values, or the totals."""
+        return self.totals if reward is None else self.scores[reward].values
+
+    def mean(self, reward: str | None) -> float | None:
+        """Mean over the completions that the reward applied to; None where it applied to none."""
+        return mean(self.values(reward))
+
+    def by_row(self, reward: str | None) -> dict[int, float]:
+        """The values by row, without those that are None."""
+        return {r: v for r, v in zip(self.rows, self.values(reward), strict=True) if v is not None}
+
+
+@dataclass
+class Trial:
+    """All of a trial.
+
+    Attributes:
+        rows: the rows.
+        rewards: the built rewards.
+        entries: the `reward:` section.
+        golds: the right answer in each form that applies.
+        form: the form of `golds` that the other probes were written in.
+        probes: the other probes, `YOURS` among them.
+        generation_batch: completions that a training batch would have.
+        workers: processes that rewards would run in.
+    """
+
+    rows: Rows
+    rewards: list[Reward]
+    entries: dict[str, dict[str, Any]]
+    golds: list[Probed] = field(default_factory=list)
+    form: str = "bare"
+    probes: list[Probed] = field(default_factory=list)
+    generation_batch: int = 0
+    workers: int = 1
+
+    @property
+    def gold(self) -> Probed | None:
+        """The right answer in the form that suits the rewards best."""
+        return next((probed for probed in self.golds if probed.name == gold_name(self.form)), None)
+
+    @property
+    def all(self) -> list[Probed]:
+        """Every probe, in the order of the table."""
+        return [*self.golds, *self.probes]
+
+    def find(self, name: str) -> Probed | None:
+        """A probe by name, where the rows allowed it."""
+        return next((probed for probed in self.all if probed.name == name), None)
+
+
+def gold_name(form: str) -> str:
+    """The name of the probe that is the right answer in a form."""
+    return f"gold {form}" if form.startswith("in ") else f"gold, {form}"
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """The mean of what is not None."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def try_rewards(
+    config: Mapping[str, Any],
+    rows: int,
+    completions: Path | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Trial:
+    """Run a config's rewards over real rows with probe completions.
+
+    Args:
+        config: the composed configuration as plain containers.
+        rows: how many rows of the training data.
+        completions: a file of completions to score as well.
+        tell: gets a word on what is going on.
+
+    Raises:
+        ConfigError: the data, the rewards or the file cannot be used.
+    """
+    tell("loading data")
+    taken = load_rows(config, rows)
+    given = read_completions(completions, taken.prompts) if completions else []
+    tell("building rewards")
+    rewards = build_rewards(config["reward"], context=_context(config, taken))
+    trial = Trial(taken, rewards, {str(name): dict(entry) for name, entry in config["reward"].items()})
+    trial.generation_batch, trial.workers = generation_batch(config), workers(config)
+    golds = [taken.gold(row) for row in range(len(taken))]
+    made = cases([taken.prompt_text(row) for row in range(len(taken))], golds, taken.opens_think)
+    for form, write in FORMS.items():
+        tell(gold_name(form))
+        if probed := _probe(trial, gold_name(form), made, gold_in_form, write):
+            trial.golds.append(probed)
+    trial.form = best_form(trial)
+    for name, maker in PROBES.items():
+        tell(name)
+        if probed := _probe(trial, name, made, maker, FORMS[trial.form]):
+            trial.probes.append(probed)
+    if given:
+        tell(YOURS)
+        trial.probes.append(_given(trial, given))
+    return trial
+
+
+def best_form(trial: Trial) -> str:
+    """The form of the right answer that gets the most from all rewards; the plainest of equals."""
+    totals = {form: (p.mean(None) or 0.0) for form in FORMS for p in trial.golds if p.name == gold_name(form)}
+    return max(totals, key=lambda form: round(totals[form], 9)) if totals else "bare"
+
+
+def generation_batch(config: Mapping[str, Any]) -> int:
+    """Completions that one generation batch of the config has, over the processes it names."""
+    from grpo_cli.config.schema import training_default
+    from grpo_cli.preflight.batch import BatchPlan
+
+    processes = config["launch"].get("num_processes")
+    plan = BatchPlan.from_training(config["training"], processes if isinstance(processes, int) else 1, training_default)
+    return plan.generation_batch_size
+
+
+def workers(config: Mapping[str, Any]) -> int:
+    """Reward processes that a rank on this machine would have."""
+    named = (config.get("guard") or {}).get("workers", "auto")
+    return named if isinstance(named, int) else min(16, os.cpu_count() or 1)
+
+
+def _context(config: Mapping[str, Any], rows: Rows) -> RewardContext:
+    return RewardContext(
+        tokenizer=rows.tokenizer,
+        device=_device(config),
+        prompt_opens_think=prompt_opens_think(rows.tokenizer, config["training"].get("chat_template_kwargs")),
+        columns=rows.names,
+        seed=config["seed"],
+    )
+
+
+def _device(config: Mapping[str, Any]) -> Any:
+    """Where models used as rewards run; torch is imported only for a reward that may hold one."""
+    for entry in config["reward"].values():
+        parameters = parameters_of(str(entry["target"]))
+        if parameters is None or "device" in parameters.annotations:
+            import torch
+
+            return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    return None
+
+
+def _probe(trial: Trial, name: str, made: list[Case], maker: Maker, form: Callable[[str], str]) -> Probed | None:
+    """Score one probe over all rows that allow it."""
+    texts = {row: text for row, case in enumerate(made) if (text := maker(case, form)) is not None}
+    if not texts:
+        return None
+    completions = [trial.rows.as_completion(text) for text in texts.values()]
+    columns = {key: [values[row] for row in texts] for key, values in trial.rows.columns.items()}
+    prompts = [trial.rows.prompts[row] for row in texts]
+    return _scored(trial, name, list(texts), list(texts.values()), prompts, completions, columns)
+
+
+def _given(trial: Trial, given: list[Given]) -> Probed:
+    """Score the completions of a file."""
+    rows = trial.rows
+    completions = [rows.as_completion(g.completion) if isinstance(g.completion, str) else g.completion for g in given]
+    columns = {key: [g.columns.get(key, values[g.row]) for g in given] for key, values in rows.columns.items()}
+    probed = _scored(
+        trial,
+        YOURS,
+        [g.row for g in given],
+        [completion_text(c) for c in completions],
+        [g.prompt for g in given],
+        completions,
+        columns,
+    )
+    probed.lines = [g.line for g in given]
+    return probed
+
+
+def _scored(
+    trial: Trial,
+    name: str,
+    rows: list[int],
+    texts: list[str],
+    prompts: list[Any],
+    completions: list[Any],
+    columns: dict[str, list[Any]],
+) -> Probed:
+    ids = None
+    if any(reward.signature.takes("completion_ids") for reward in trial.rewards):
+        ids = token_ids(trial.rows.tokenizer, texts)
+    scores = score(trial.rewards, prompts, completions, columns, ids)
+    return Probed(name, rows, texts, scores, totals(trial, scores))
+
+
+def totals(trial: Trial, scores: Mapping[str, Scores]) -> list[float | None]:
+    """The weighted sums at the first step: clipped and gated, not normalised (probes are no training batch)."""
+    entries = {name: {**entry, "normalize": "none"} for name, entry in trial.entries.items()}
+    combiner, names = Combiner(entries), list(entries)
+    weights = dict(zip(names, combiner.weights(0), strict=True))
+    values = [list(row) for row in zip(*(scores[name].values for name in names), strict=True)]
+    sums: list[float | None] = []
+    for row in combiner.apply(values, names=names, training=False):
+        known = [weights[name] * value for name, value in zip(names, row, strict=True) if value is not None]
+        sums.append(sum(known) if known else None)
+    return sums
