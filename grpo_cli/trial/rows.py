@@ -12,7 +12,17 @@ from grpo_cli.rewards.extract import is_empty
 from grpo_cli.rewards.text import prompt_opens_think, row_opens_think
 
 # Names under which data sets keep the right answer, the likeliest first.
-ANSWER_NAMES = ("answer", "solution", "ground_truth", "gold", "target", "reference", "label", "output")
+ANSWER_NAMES = (
+    "answer",
+    "solution",
+    "ground_truth",
+    "gold",
+    "target",
+    "reference",
+    "label",
+    "output",
+    "canonical_solution",
+)
 
 
 @dataclass

@@ -29,12 +29,6 @@ class Scores:
     seconds: list[float] = field(default_factory=list)
     errors: list[str | None] = field(default_factory=list)
 
-    def add(self, value: float | None, seconds: float, error: str | None) -> None:
-        """Take down one completion's result."""
-        self.values.append(value)
-        self.seconds.append(seconds)
-        self.errors.append(error)
-
 
 def score(
     rewards: Sequence[Reward],
@@ -44,6 +38,9 @@ def score(
     completion_ids: Sequence[Sequence[int]] | None = None,
 ) -> dict[str, Scores]:
     """Score completions with every reward.
+
+    A function of TRL's form gets neighbours with the same prompt together, since it may compare the completions of
+    a group; any other gets one completion at a time.
 
     Args:
         rewards: built rewards.
@@ -55,49 +52,81 @@ def score(
     Returns:
         The scores by reward, N results each.
     """
+    batch = _Batch(prompts, completions, columns, completion_ids)
+    singles, groups = [[i] for i in range(len(completions))], _neighbours(prompts)
     found = {}
     for reward in rewards:
-        scores = Scores()
-        calls = [
-            (
-                [prompts[i]],
-                [completions[i]],
-                None if completion_ids is None else [completion_ids[i]],
-                {name: [values[i]] for name, values in columns.items()},
-            )
-            for i in range(len(completions))
-        ]
+        parts = singles if reward.signature.completion else groups
         if isinstance(reward, AsyncReward):
-            for result in asyncio.run(_all_at_once(reward, calls)):
-                scores.add(*result)
+            results = asyncio.run(_all_at_once(reward, batch, parts))
         else:
-            for prompt, completion, ids, row in calls:
-                scores.add(*_one(reward, prompt, completion, ids, row))
-        found[reward.__name__] = scores
+            results = [result for part in parts for result in _called(reward, batch, part)]
+        found[reward.__name__] = Scores(*(list(column) for column in zip(*results, strict=True)))
     return found
 
 
-def _one(reward: Reward, prompt: Any, completion: Any, ids: Any, row: Any) -> tuple[float | None, float, str | None]:
+def _neighbours(prompts: Sequence[Any]) -> list[list[int]]:
+    """Places of neighbours with the same prompt, together."""
+    groups: list[list[int]] = []
+    for i, prompt in enumerate(prompts):
+        if groups and prompts[groups[-1][0]] == prompt:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The arguments of `score`, from which parts are taken."""
+
+    prompts: Sequence[Any]
+    completions: Sequence[Any]
+    columns: Mapping[str, Sequence[Any]]
+    ids: Sequence[Sequence[int]] | None
+
+    def take(self, part: Sequence[int]) -> tuple[list[Any], list[Any], list[Any] | None, dict[str, list[Any]]]:
+        return (
+            [self.prompts[i] for i in part],
+            [self.completions[i] for i in part],
+            None if self.ids is None else [self.ids[i] for i in part],
+            {name: [values[i] for i in part] for name, values in self.columns.items()},
+        )
+
+
+Result = tuple[float | None, float, str | None]
+
+
+def _called(reward: Reward, batch: _Batch, part: Sequence[int]) -> list[Result]:
+    """One call; where it fails for several completions, one for each, to see which it is."""
+    prompts, completions, ids, columns = batch.take(part)
     started = time.perf_counter()
     try:
-        value, error = reward(prompt, completion, ids, **row)[0], None
+        values = reward(prompts, completions, ids, **columns)
     except (Exception, SystemExit) as failure:
-        value, error = None, _reason(failure)
-    return value, time.perf_counter() - started, error
+        if len(part) > 1:
+            return [result for i in part for result in _called(reward, batch, [i])]
+        return [(None, time.perf_counter() - started, _reason(failure))]
+    seconds = (time.perf_counter() - started) / len(part)
+    return [(value, seconds, None) for value in values]
 
 
-async def _all_at_once(reward: AsyncReward, calls: Sequence[Any]) -> list[tuple[float | None, float, str | None]]:
-    """An asynchronous reward on all completions together, as in training."""
+async def _all_at_once(reward: AsyncReward, batch: _Batch, parts: Sequence[Sequence[int]]) -> list[Result]:
+    """An asynchronous reward on all parts together, as in training."""
 
-    async def one(prompt: Any, completion: Any, ids: Any, row: Any) -> tuple[float | None, float, str | None]:
+    async def one(part: Sequence[int]) -> list[Result]:
+        prompts, completions, ids, columns = batch.take(part)
         started = time.perf_counter()
         try:
-            value, error = (await reward(prompt, completion, ids, **row))[0], None
+            values = await reward(prompts, completions, ids, **columns)
         except (Exception, SystemExit) as failure:
-            value, error = None, _reason(failure)
-        return value, time.perf_counter() - started, error
+            if len(part) > 1:
+                return [result for i in part for result in await one([i])]
+            return [(None, time.perf_counter() - started, _reason(failure))]
+        seconds = time.perf_counter() - started
+        return [(value, seconds, None) for value in values]
 
-    return list(await asyncio.gather(*(one(*call) for call in calls)))
+    return [result for results in await asyncio.gather(*(one(part) for part in parts)) for result in results]
 
 
 def _reason(failure: BaseException) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from grpo_cli.config.targets import parameters_of
 from grpo_cli.rewards.build import RewardContext, build_rewards
@@ -19,6 +19,7 @@ from grpo_cli.trial.rows import Rows, load_rows, token_ids
 from grpo_cli.trial.scoring import Scores, score
 
 YOURS = "your completions"
+T = TypeVar("T")
 
 
 @dataclass
@@ -48,6 +49,14 @@ class Probed:
     def mean(self, reward: str | None) -> float | None:
         """Mean over the completions that the reward applied to; None where it applied to none."""
         return mean(self.values(reward))
+
+    def part(self, name: str, where: Sequence[int]) -> Probed:
+        """Those of its completions at some places, under a name."""
+        scores = {
+            reward: Scores(_at(s.values, where), _at(s.seconds, where), _at(s.errors, where))
+            for reward, s in self.scores.items()
+        }
+        return Probed(name, _at(self.rows, where), _at(self.texts, where), scores, _at(self.totals, where))
 
     def by_row(self, reward: str | None) -> dict[int, float]:
         """The values by row, without those that are None."""
@@ -98,6 +107,10 @@ def gold_name(form: str) -> str:
     return f"gold {form}" if form.startswith("in ") else f"gold, {form}"
 
 
+def _at(column: Sequence[T], where: Sequence[int]) -> list[T]:
+    return [column[i] for i in where]
+
+
 def mean(values: Sequence[float | None]) -> float | None:
     """The mean of what is not None."""
     known = [value for value in values if value is not None]
@@ -130,15 +143,12 @@ def try_rewards(
     trial.generation_batch, trial.workers = generation_batch(config), workers(config)
     golds = [taken.gold(row) for row in range(len(taken))]
     made = cases([taken.prompt_text(row) for row in range(len(taken))], golds, taken.opens_think)
-    for form, write in FORMS.items():
-        tell(gold_name(form))
-        if probed := _probe(trial, gold_name(form), made, gold_in_form, write):
-            trial.golds.append(probed)
+    tell("scoring the right answers")
+    forms = {gold_name(form): (gold_in_form, write) for form, write in FORMS.items()}
+    trial.golds = _probe(trial, made, forms)
     trial.form = best_form(trial)
-    for name, maker in PROBES.items():
-        tell(name)
-        if probed := _probe(trial, name, made, maker, FORMS[trial.form]):
-            trial.probes.append(probed)
+    tell(f"scoring {len(PROBES)} kinds of completions of {len(taken)} rows")
+    trial.probes = _probe(trial, made, {name: (maker, FORMS[trial.form]) for name, maker in PROBES.items()})
     if given:
         tell(YOURS)
         trial.probes.append(_given(trial, given))
@@ -188,15 +198,27 @@ def _device(config: Mapping[str, Any]) -> Any:
     return None
 
 
-def _probe(trial: Trial, name: str, made: list[Case], maker: Maker, form: Callable[[str], str]) -> Probed | None:
-    """Score one probe over all rows that allow it."""
-    texts = {row: text for row, case in enumerate(made) if (text := maker(case, form)) is not None}
-    if not texts:
-        return None
-    completions = [trial.rows.as_completion(text) for text in texts.values()]
-    columns = {key: [values[row] for row in texts] for key, values in trial.rows.columns.items()}
-    prompts = [trial.rows.prompts[row] for row in texts]
-    return _scored(trial, name, list(texts), list(texts.values()), prompts, completions, columns)
+def _probe(trial: Trial, made: list[Case], makers: Mapping[str, tuple[Maker, Callable[[str], str]]]) -> list[Probed]:
+    """Score probes over all rows that allow them; the probes of a row are a group, as completions of one prompt are."""
+    written = [
+        (name, row, text)
+        for row, case in enumerate(made)
+        for name, (maker, form) in makers.items()
+        if (text := maker(case, form)) is not None
+    ]
+    if not written:
+        return []
+    rows, texts = [row for _, row, _ in written], [text for _, _, text in written]
+    whole = _scored(
+        trial,
+        rows,
+        texts,
+        [trial.rows.prompts[row] for row in rows],
+        [trial.rows.as_completion(text) for text in texts],
+        {key: [values[row] for row in rows] for key, values in trial.rows.columns.items()},
+    )
+    places = {name: [i for i, (other, _, _) in enumerate(written) if other == name] for name in makers}
+    return [whole.part(name, where) for name, where in places.items() if where]
 
 
 def _given(trial: Trial, given: list[Given]) -> Probed:
@@ -206,20 +228,17 @@ def _given(trial: Trial, given: list[Given]) -> Probed:
     columns = {key: [g.columns.get(key, values[g.row]) for g in given] for key, values in rows.columns.items()}
     probed = _scored(
         trial,
-        YOURS,
         [g.row for g in given],
         [completion_text(c) for c in completions],
         [g.prompt for g in given],
         completions,
         columns,
     )
-    probed.lines = [g.line for g in given]
-    return probed
+    return replace(probed, name=YOURS, lines=[g.line for g in given])
 
 
 def _scored(
     trial: Trial,
-    name: str,
     rows: list[int],
     texts: list[str],
     prompts: list[Any],
@@ -230,7 +249,7 @@ def _scored(
     if any(reward.signature.takes("completion_ids") for reward in trial.rewards):
         ids = token_ids(trial.rows.tokenizer, texts)
     scores = score(trial.rewards, prompts, completions, columns, ids)
-    return Probed(name, rows, texts, scores, totals(trial, scores))
+    return Probed("", rows, texts, scores, totals(trial, scores))
 
 
 def totals(trial: Trial, scores: Mapping[str, Scores]) -> list[float | None]:

@@ -169,3 +169,27 @@ def test_the_sum_is_clipped_gated_and_weighted(trial_of):
     assert trial.gold.mean(None) == 3.5
     assert trial.find("gold, bare").mean(None) == 0.0
     assert trial.find("gold, bare").mean("exact_match") == 1.0
+
+
+def test_rewards_that_compare_a_group_get_one(trial_of):
+    source = (
+        "def own(prompts, completions, **kwargs):\n"
+        "    assert all(p == prompts[0] for p in prompts)\n"
+        "    texts = [c if isinstance(c, str) else c[0]['content'] for c in completions]\n"
+        "    return [None if len(texts) == 1 else 1 / texts.count(t) for t in texts]"
+    )
+    trial = trial_of({"own": source}, count=3)
+    assert {v for p in trial.all for v in p.values("own")} == {1.0}
+
+
+def test_a_group_that_fails_is_tried_one_by_one(trial_of):
+    source = (
+        "def picky(completions, **kwargs):\n"
+        "    texts = [c if isinstance(c, str) else c[0]['content'] for c in completions]\n"
+        "    if '' in texts:\n"
+        "        raise ValueError('empty')\n"
+        "    return [len(t) for t in texts]"
+    )
+    trial = trial_of({"picky": source}, count=3)
+    assert trial.find("empty").scores["picky"].errors == ["ValueError: empty"] * 3
+    assert all(error is None for error in trial.find("very long").scores["picky"].errors)
