@@ -156,14 +156,14 @@ def _replay(argv: list[str]) -> int:
     if len(words) != 1:
         raise ConfigError("grpo-reward replay takes one file: the reward_failures.jsonl of a run, or the run's folder.")
     line = whole_number(options, "--line", 1) if "--line" in options else None
-    from grpo_cli.trial.failures import print_replayed, read_failures, replay_failures
+    from grpo_cli.trial.failures import print_replayed, replay_failures
 
-    replayed = replay_failures(read_failures(Path(words[0]).expanduser(), line))
+    replayed = replay_failures(Path(words[0]).expanduser(), line)
     if "--json" in options:
         print(json.dumps([one.as_json() for one in replayed], ensure_ascii=True, indent=2))
     else:
         print_replayed(replayed)
-    return EXIT_FAILED if any(one.now != "value" for one in replayed) else EXIT_DONE
+    return EXIT_FAILED if any(one.fails for one in replayed) else EXIT_DONE
 
 
 if __name__ == "__main__":

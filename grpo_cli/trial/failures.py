@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from grpo_cli.config.suggest import meant_or_known
+from grpo_cli.config.targets import parameters_of
 from grpo_cli.errors import ConfigError
+from grpo_cli.rewards.build import RewardContext
 from grpo_cli.runs.jsonl import parse
 
 FILE = "reward_failures.jsonl"
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """A failure, and what became of it.
+class Failure:
+    """A recorded failure, and what became of it.
 
     Attributes:
         line: its line in the file.
         reward: the reward's name.
-        was: what it was: `timeout`, `error`, `died` or `bad value`.
+        was: how it failed: `timeout`, `error`, `died` (the process) or `value` (no valid number).
         was_message: what was recorded of it.
-        now: what it is now: `value` or one of those.
-        value: the value, where there is one.
-        message: what went wrong, where something did.
+        now: `ok`, or how it fails now.
+        values: what it gives now: one value, or one for each completion of a batch.
+        message: what goes wrong, where something does.
         seconds: how long it took.
+        notes: what makes the replay another than the failure: a changed source file, fields cut in the record.
     """
 
     line: int
@@ -36,9 +39,15 @@ class Replayed:
     was: str
     was_message: str
     now: str
-    value: float | None
+    values: list[float | None] | None
     message: str
     seconds: float
+    notes: list[str]
+
+    @property
+    def fails(self) -> bool:
+        """Whether it still fails, in whichever way."""
+        return self.now != "ok"
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -79,39 +88,61 @@ def read_failures(path: Path, line: int | None = None) -> list[tuple[int, dict[s
     return found
 
 
-def replay_failures(
-    failures: list[tuple[int, dict[str, Any]]], replay: Callable[[dict[str, Any]], Any] | None = None
-) -> list[Replayed]:
-    """Run recorded failures again, one after another.
+def replay_failures(path: Path, line: int | None = None, replay: Callable[..., Any] | None = None) -> list[Failure]:
+    """Run recorded failures again, one after another, under guard: what hung is ended here too.
 
     Args:
-        failures: line numbers and records.
+        path: the file of failures, or its run folder.
+        line: only the one in this line.
         replay: runs one record again; the guard's by default.
 
     Raises:
-        ConfigError: a reward of the run is not there any more, or the records are of another version.
+        ConfigError: no such file, a record of another kind, or a reward that can no longer be built.
     """
+    failures = read_failures(path, line)
     if failures and replay is None:
         from grpo_cli.rewards.guard.replay import replay  # type: ignore[no-redef]
-    return list(_replayed(failures, replay))
+    assert replay is not None or not failures
+    context = _context(path, [record for _, record in failures])
+    return [_again(number, record, replay(record, context=context)) for number, record in failures if replay]
 
 
-def _replayed(failures: list[tuple[int, dict[str, Any]]], replay: Any) -> Iterator[Replayed]:
-    for line, record in failures:
-        outcome = replay(record)
-        yield Replayed(
-            line=line,
-            reward=str(record.get("reward", "?")),
-            was=str(record.get("kind", "?")),
-            was_message=str(record.get("message") or ""),
-            now=outcome.kind,
-            value=outcome.value,
-            message=outcome.message or "",
-            seconds=outcome.seconds,
-        )
+def _again(line: int, record: dict[str, Any], outcome: Any) -> Failure:
+    notes = ["the reward's source file has changed since"] if outcome.source_changed else []
+    notes += [f"{key} is not whole in the record ({what})" for key, what in outcome.cut.items()]
+    return Failure(
+        line=line,
+        reward=str(record.get("reward", "?")),
+        was=str(record.get("kind", "?")),
+        was_message=str(record.get("message") or ""),
+        now=outcome.kind,
+        values=outcome.values,
+        message=outcome.message or "",
+        seconds=outcome.seconds,
+        notes=notes,
+    )
 
 
-def print_replayed(replayed: list[Replayed], stream: IO[str] | None = None) -> None:
+def _context(path: Path, records: list[dict[str, Any]]) -> RewardContext | None:
+    """The run's tokenizer and device, where a reward takes them."""
+    folder = path if path.is_dir() else path.parent
+    parameters = [parameters_of(str((record.get("entry") or {}).get("target"))) for record in records]
+    wanted = {name for p in parameters if p for name in ("tokenizer", "device") if name in p.annotations}
+    if not wanted or not (folder / "config.yaml").exists():
+        return None
+    from omegaconf import OmegaConf
+
+    from grpo_cli.trial.rows import load_tokenizer
+
+    tokenizer = load_tokenizer(OmegaConf.load(folder / "config.yaml").model)
+    if "device" not in wanted:
+        return RewardContext(tokenizer=tokenizer)
+    import torch
+
+    return RewardContext(tokenizer=tokenizer, device=torch.device("cuda:0" if torch.cuda.is_available() else "cpu"))
+
+
+def print_replayed(replayed: list[Failure], stream: IO[str] | None = None) -> None:
     """Print what became of failures: a line each, and how many are left."""
     from rich.table import Table
     from rich.text import Text
@@ -126,13 +157,15 @@ def print_replayed(replayed: list[Replayed], stream: IO[str] | None = None) -> N
     for title, right in (("line", True), ("reward", False), ("was", False), ("is now", False), ("seconds", True)):
         table.add_column(title, justify="right" if right else "left", overflow="fold")
     for one in replayed:
-        now = _value(one.value) if one.now == "value" else _what(one.now, one.message)
-        style = GOOD if one.now == "value" else BAD
-        table.add_row(
-            str(one.line), one.reward, _what(one.was, one.was_message), Text(now, style=style), f"{one.seconds:.2g}"
-        )
+        now = _what(one.now, one.message) if one.fails else ", ".join(map(_value, one.values or []))
+        style = BAD if one.fails else GOOD
+        cells = (str(one.line), one.reward, _what(one.was, one.was_message), Text(now, style=style))
+        table.add_row(*cells, f"{one.seconds:.2g}")
     console.print(table)
-    left = sum(one.now != "value" for one in replayed)
+    for one in replayed:
+        for note in one.notes:
+            console.print(Text(f"line {one.line}: {note}", style=DIM), soft_wrap=True)
+    left = sum(one.fails for one in replayed)
     ending = f"{left} of {len(replayed)} still fail" if left else f"all {len(replayed)} give a value now"
     console.print(Text(ending, style=f"{BOLD} {BAD if left else GOOD}"))
 

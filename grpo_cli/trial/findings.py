@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from grpo_cli.rewards.combine import Combiner
-from grpo_cli.trial.reading import EPSILON, as_subject, looks_at_gold
+from grpo_cli.trial.reading import EPSILON, as_subject, looks_at_gold, percent
 from grpo_cli.trial.rules import ERROR, NOTE, RULES, SLY, WARNING, Finding
 from grpo_cli.trial.trial import YOURS, Trial
 
@@ -19,6 +19,7 @@ def find(trial: Trial) -> list[Finding]:
     for reward in trial.rewards:
         found += [f for rule in RULES for f in rule(trial, reward)]
     found += _sum(trial, {f.text for f in found})
+    found += _yours(trial)
     found += _notes(trial)
     return sorted(found, key=lambda f: (ERROR, WARNING, NOTE).index(f.severity))
 
@@ -66,6 +67,27 @@ def _move(trial: Trial, name: str) -> float:
         if values
         else 0.0
     )
+
+
+def _yours(trial: Trial) -> Iterator[Finding]:
+    """What the completions of the user's file would teach: differences inside a group, or nothing."""
+    yours = trial.find(YOURS)
+    if yours is None:
+        return
+    groups: dict[int, list[float]] = {}
+    for row, total in zip(yours.rows, yours.totals, strict=True):
+        if total is not None:
+            groups.setdefault(row, []).append(total)
+    sized = [totals for totals in groups.values() if len(totals) > 1]
+    alike = [totals for totals in sized if max(totals) - min(totals) < EPSILON]
+    if alike:
+        share = percent(len(alike), len(sized))
+        yield Finding(
+            WARNING if len(alike) * 2 > len(sized) else NOTE,
+            None,
+            f"in {share} of the {len(sized)} groups of your completions all score alike, so they teach nothing",
+            "choose prompts that are neither too hard nor too easy, or a reward that tells more of them apart",
+        )
 
 
 def _notes(trial: Trial) -> Iterator[Finding]:

@@ -79,15 +79,23 @@ def percent(part: int, whole: int) -> str:
     return f"{part / whole:.0%}" if part == whole or part / whole >= 0.01 else "under 1%"
 
 
-def place(trial: Trial, probed: Probed, index: int, answer: bool = False) -> str:
-    """Where a completion stands: its row of the data and what is asked there, or its line in the user's file."""
+def place(trial: Trial, probed: Probed, index: int, *, probe: bool = False, answer: bool = False) -> str:
+    """Where a completion stands: its row of the data and what is asked there, or its line in the user's file.
+
+    Args:
+        trial: the trial.
+        probed: the probe.
+        index: the completion among those of the probe.
+        probe: whether to name the probe.
+        answer: whether to show the right answer.
+    """
     if probed.lines:
         return f"line {probed.lines[index]} of your file"
     row = probed.rows[index]
     asked = " ".join(trial.rows.prompt_text(row).split())
     asked = asked if len(asked) <= 40 else asked[:39] + "…"
     gold = f", answer {str(trial.rows.gold(row))[:40]!r}" if answer else ""
-    return f"{'' if answer else probed.name + ', '}row {trial.rows.numbers[row]}, {asked!r}{gold}"
+    return f"{probed.name + ', ' if probe else ''}row {trial.rows.numbers[row]}, {asked!r}{gold}"
 
 
 def as_subject(probe: str) -> str:

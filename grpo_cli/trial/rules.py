@@ -76,7 +76,7 @@ def _failures(trial: Trial, reward: Reward) -> Iterator[Finding]:
         yield Finding(
             ERROR,
             name,
-            f"fails on {len(failed)} of {count} completions with {error} (first: {place(trial, probed, index)})",
+            f"fails on {len(failed)} of {count} completions with {error} (first: {place(trial, probed, index, probe=True)})",
             f"mend it; what it cannot judge should get None; or see reward.{name}.on_error",
         )
 

@@ -13,8 +13,9 @@ from rich.text import Text
 from grpo_cli.display.console import ACCENT, BAD, BOLD, DIM, GOOD, WARN, make_console
 from grpo_cli.trial.reading import latency
 from grpo_cli.trial.rules import ERROR, NOTE, WARNING, Finding
-from grpo_cli.trial.trial import Probed, Trial
+from grpo_cli.trial.trial import YOURS, Probed, Trial
 
+_SHOWN = 12  # completions of a file; all of them are in --json
 STYLES = {ERROR: BAD, WARNING: WARN, NOTE: DIM}
 
 
@@ -33,6 +34,9 @@ def print_trial(trial: Trial, findings: Sequence[Finding], stream: IO[str] | Non
     console.print()
     console.print(_scores(trial))
     console.print()
+    if yours := trial.find(YOURS):
+        console.print(_lines(trial, yours))
+        console.print()
     console.print(_times(trial))
     console.print()
     for finding in findings:
@@ -79,6 +83,18 @@ def _cell(probed: Probed, name: str) -> str:
     none = sum(value is None for value in scores.values) - failed
     extra = [f"{n / len(scores.values):.0%} {what}" for n, what in ((none, "None"), (failed, "failed")) if n]
     return " ".join([_number(probed.mean(name)), *([f"({', '.join(extra)})"] if extra else [])])
+
+
+def _lines(trial: Trial, yours: Probed) -> Table:
+    """The first completions of the user's file, one by one."""
+    table = Table(box=None, pad_edge=False, header_style=DIM)
+    for title in ("line", *(reward.__name__ for reward in trial.rewards)):
+        table.add_column(title, justify="right")
+    table.add_column("begins", no_wrap=True, overflow="ellipsis")
+    for i, text in enumerate(yours.texts[:_SHOWN]):
+        values = (_number(yours.values(reward.__name__)[i]) for reward in trial.rewards)
+        table.add_row(str((yours.lines or [])[i]), *values, " ".join(text.split())[:60])
+    return table
 
 
 def _times(trial: Trial) -> Table:

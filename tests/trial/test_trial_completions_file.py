@@ -84,3 +84,14 @@ def test_a_failure_on_a_given_completion_names_its_line(trial_of, tmp_path):
     trial = trial_of({"picky": source}, completions=tmp_path / "given.txt")
     failure = next(f for f in find(trial) if "fails on" in f.text)
     assert "fails on 1 of" in failure.text and "(first: line 2 of your file)" in failure.text
+
+
+def test_groups_of_a_run_that_teach_nothing_are_counted(trial_of, tmp_path):
+    texts = {0: ["100", "100"], 1: ["1", "102"], 2: ["5", "6"]}
+    lines = [{"completion": text, "row": row} for row, group in texts.items() for text in group]
+    (tmp_path / "given.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    entry = {"target": "grpo_cli.rewards.correctness:exact_match", "correctness": True}
+    rows = [{"prompt": f"What is {n} plus {n}?", "answer": str(2 * n)} for n in range(50, 54)]
+    trial = trial_of({"exact_match": entry}, rows=rows, count=4, completions=tmp_path / "given.jsonl")
+    (finding,) = [f for f in find(trial) if "groups of your completions" in f.text]
+    assert finding.severity == "warning" and finding.text.startswith("in 67% of the 3 groups")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -15,14 +15,18 @@ from grpo_cli.trial.failures import print_replayed, read_failures, replay_failur
 @dataclass
 class Outcome:
     kind: str
-    value: float | None = None
+    values: list | None = None
     message: str = ""
     seconds: float = 0.5
+    source_changed: bool = False
+    cut: dict = field(default_factory=dict)
 
 
-def again(record):
+def again(record, context):
     """Stands for the guard: a failure whose completion says so is mended."""
-    return Outcome("value", 1.0) if record["completion"] == "mended" else Outcome("timeout", message="after 0.5 s")
+    if record["completion"] == "mended":
+        return Outcome("ok", [1.0], source_changed=True)
+    return Outcome("timeout", message="after 0.5 s", cut={"completion": "300000 characters"})
 
 
 @pytest.fixture
@@ -37,14 +41,36 @@ def file(tmp_path):
 
 
 def test_each_failure_is_run_again(file):
-    replayed = replay_failures(read_failures(file), again)
-    assert [(r.line, r.was, r.now, r.value) for r in replayed] == [
-        (1, "timeout", "value", 1.0),
+    replayed = replay_failures(file, replay=again)
+    assert [(r.line, r.was, r.now, r.values) for r in replayed] == [
+        (1, "timeout", "ok", [1.0]),
         (2, "error", "timeout", None),
     ]
     out = io.StringIO()
     print_replayed(replayed, out)
-    assert "1 of 2 still fail" in out.getvalue() and "ValueError: no" in out.getvalue()
+    for words in ("1 of 2 still fail", "ValueError: no", "source file has changed", "completion is not whole"):
+        assert words in out.getvalue()
+    assert [r.line for r in replay_failures(file, 2, again)] == [2]
+
+
+def test_a_reward_that_takes_the_tokenizer_gets_the_runs(tmp_path):
+    given = []
+    (tmp_path / "mine.py").write_text("def mine(completion, tokenizer): return 1.0\n")
+    (tmp_path / "config.yaml").write_text("model: {name: embedded, tokenizer: null, chat_template: null}\n")
+    record = {
+        "reward": "mine",
+        "entry": {"target": f"{tmp_path}/mine.py:mine"},
+        "kind": "error",
+        "completion": "mended",
+    }
+    (tmp_path / "reward_failures.jsonl").write_text(json.dumps(record) + "\n")
+
+    def remember(record, context):
+        given.append(context.tokenizer("8")["input_ids"])
+        return again(record, context)
+
+    assert not replay_failures(tmp_path, replay=remember)[0].fails
+    assert len(given[0]) == 1
 
 
 def test_one_line_alone(file):
