@@ -59,9 +59,13 @@ Maker = Callable[[Case, Callable[[str], str]], str | None]
 
 def gold_in_form(case: Case, form: Callable[[str], str]) -> str | None:
     """The right answer in one form; code blocks are for code only."""
-    if case.gold is None or (form is FORMS["in a code block"] and not any(s in case.gold for s in _CODE_SIGNS)):
+    if case.gold is None or (form is FORMS["in a code block"] and not _is_code(case.gold)):
         return None
     return case.written(form(case.gold))
+
+
+def _is_code(text: str) -> bool:
+    return any(sign in text for sign in _CODE_SIGNS)
 
 
 def think_twice(case: Case, form: Callable[[str], str]) -> str | None:
@@ -90,8 +94,8 @@ def wrong_answer(case: Case) -> str | None:
 
 def _guesses(case: Case) -> list[str] | None:
     """The right answer between wrong ones: neither first nor last, where picking it is the reward's doing."""
-    if case.gold is None:
-        return None
+    if case.gold is None or _is_code(case.gold):
+        return None  # several programs are no guesses: each may be wanted
     wrongs = _neighbours(case.gold, (-2, -1, 1, 2)) or list(case.others[:4])
     return [*wrongs[: len(wrongs) // 2], case.gold, *wrongs[len(wrongs) // 2 :]] if len(wrongs) >= 2 else None
 

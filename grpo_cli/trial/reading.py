@@ -12,14 +12,14 @@ EPSILON = 1e-9
 
 
 def looks_at_gold(trial: Trial, reward: Reward) -> bool:
-    """Whether a reward depends on the right answer: it says so, takes the column, or scores right above wrong."""
+    """Whether a reward depends on the right answer: it says so, takes the column, or scores so."""
     name, column = reward.__name__, trial.rows.answer_column
     if not trial.golds or (not reward.correctness and column in trial.entries[name]):
         return False
     if reward.correctness or column in reward.signature.accepts:
         return True
     right, other = trial.gold, trial.find("wrong answer")
-    return bool(right and other and above(right.mean(name), other.mean(name)))
+    return bool(reward.signature.open and right and other and above(right.mean(name), other.mean(name)))
 
 
 def latency(trial: Trial, name: str) -> tuple[float, float, float]:

@@ -25,7 +25,7 @@ from grpo_cli.trial.reading import (
     seconds_of,
     special_tokens,
 )
-from grpo_cli.trial.trial import YOURS, Trial, gold_name
+from grpo_cli.trial.trial import YOURS, Probed, Trial, gold_name
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 # Above these a batch's rewards hold training up noticeably, or badly.
@@ -72,11 +72,12 @@ def _failures(trial: Trial, reward: Reward) -> Iterator[Finding]:
     failed = [(p, i, e) for p in trial.all for i, e in enumerate(p.scores[name].errors) if e is not None]
     if failed:
         probed, index, error = failed[0]
+        first = place(trial, probed, index, probe=True)
         count = sum(len(p.rows) for p in trial.all)
         yield Finding(
             ERROR,
             name,
-            f"fails on {len(failed)} of {count} completions with {error} (first: {place(trial, probed, index, probe=True)})",
+            f"fails on {len(failed)} of {count} completions with {error} (first: {first})",
             f"mend it; what it cannot judge should get None; or see reward.{name}.on_error",
         )
 
@@ -174,21 +175,35 @@ def _nothing_pays(trial: Trial, reward: Reward) -> Iterator[Finding]:
     name = reward.__name__
     if looks_at_gold(trial, reward) or is_constant(trial, name):
         return
+    takes = only_takes(trial, name)
     best = max(v for p in trial.all if p.name != YOURS for v in p.values(name) if v is not None)
-    for probe in ("empty", "blanks", "form without content", "word to the judge"):
+    for probe in ("empty",) if takes else ("empty", "blanks", "form without content", "word to the judge"):
         probed = trial.find(probe)
         value = probed.mean(name) if probed else None
-        if value is None or value < best - EPSILON or (probe == "word to the judge" and only_takes(trial, name)):
+        if probed is None or value is None or value < best - EPSILON or _is_its_way(trial, reward, probe, value):
             continue
-        if only_takes(trial, name) and len(trial.rewards) > 1:
-            yield Finding(NOTE, name, f"{as_subject(probe)} scores {value:g}, its best: it only takes, others give")
+        said = f"{as_subject(probe)} scores {value:g}, the best there is"
+        if _outweighed(trial, probed):
+            yield Finding(NOTE, name, f"{said}; a right answer still gets more in all")
+        elif takes and len(trial.rewards) > 1:
+            yield Finding(NOTE, name, f"{said}: it only takes, and others give")
         else:
-            yield Finding(
-                ERROR if probe in ("empty", "blanks") else WARNING,
-                name,
-                f"{as_subject(probe)} scores {value:g}, the best there is",
-                SLY[probe][1] if not only_takes(trial, name) else "put a reward beside it that gives something",
-            )
+            advice = "put a reward beside it that gives something" if takes else SLY[probe][1]
+            yield Finding(ERROR if probe in ("empty", "blanks") else WARNING, name, said, advice)
+
+
+def _is_its_way(trial: Trial, reward: Reward, probe: str, value: float) -> bool:
+    """Whether a probe's score says nothing: a reward of groups asks for no form, one of form reads no message."""
+    if probe == "form without content":
+        return not reward.signature.completion
+    wrong = trial.find("wrong answer")
+    return probe == "word to the judge" and not (wrong and above(value, wrong.mean(reward.__name__)))
+
+
+def _outweighed(trial: Trial, probed: Probed) -> bool:
+    """Whether a right answer gets more from all rewards together."""
+    right = trial.gold.mean(None) if trial.gold else None
+    return any(looks_at_gold(trial, reward) for reward in trial.rewards) and above(right, probed.mean(None))
 
 
 def _template(trial: Trial, reward: Reward) -> Iterator[Finding]:

@@ -54,7 +54,7 @@ def test_a_penalty_is_fine_beside_a_reward_that_gives(findings_of):
     assert only(findings_of({"penalty": penalty}), "an empty completion scores 0")
     beside = findings_of({"exact_match": EXACT, "penalty": penalty})
     assert texts(beside) == []
-    assert only(beside, "an empty completion scores 0", "others give", severity="note")
+    assert only(beside, "an empty completion scores 0", "a right answer still gets more", severity="note")
 
 
 def test_a_substring_search_rewards_guessing_and_hidden_answers(findings_of):

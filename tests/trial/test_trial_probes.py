@@ -55,6 +55,7 @@ def test_guesses_hold_the_right_answer_in_their_midst():
 
 def test_code_blocks_are_for_code():
     assert gold_in_form(NUMBER, FORMS["in a code block"]) is None
+    assert PROBES["guesses in turn"](Case("?", "def f(): ...", ["a", "b", "c"]), FORMS["bare"]) is None
     assert "def f" in gold_in_form(Case("?", "def f(x):\n    return x"), FORMS["in a code block"])
 
 
