@@ -28,7 +28,7 @@ def print_trial(trial: Trial, findings: Sequence[Finding], stream: IO[str] | Non
         stream: where to write; standard output by default.
     """
     console = make_console(stream)
-    console.print(_head(trial))
+    console.print(_head(trial), soft_wrap=not console.is_terminal)
     for note in trial.rows.notes:
         console.print(Text(note, style=DIM))
     console.print()
@@ -39,15 +39,16 @@ def print_trial(trial: Trial, findings: Sequence[Finding], stream: IO[str] | Non
         console.print()
     console.print(_times(trial))
     console.print()
+    # In a file or pipe there is no width to keep to: every finding gets one line.
+    one_line = not console.is_terminal
     for finding in findings:
         mark = console.glyphs.warn if finding.severity != NOTE else console.glyphs.dot
         subject = f"{finding.reward}: " if finding.reward else ""
-        style = STYLES[finding.severity]
-        console.print(
-            Text.assemble((f"{mark} {finding.severity}: ", style), (subject, BOLD), finding.text), soft_wrap=False
-        )
+        head = (f"{mark} {finding.severity}: ", STYLES[finding.severity])
+        console.print(Text.assemble(head, (subject, BOLD), finding.text), soft_wrap=one_line)
         if finding.advice:
-            console.print(Padding(Text(f"{console.glyphs.arrow} {finding.advice}", style=DIM), (0, 0, 0, 2)))
+            advice = Text(f"{console.glyphs.arrow} {finding.advice}", style=DIM)
+            console.print(Text("  ").append(advice) if one_line else Padding(advice, (0, 0, 0, 2)), soft_wrap=one_line)
     console.print(_verdict(findings))
 
 
