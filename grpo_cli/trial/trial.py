@@ -152,6 +152,7 @@ def try_rewards(
     if given:
         tell(YOURS)
         trial.probes.append(_given(trial, given))
+    _sum_up(trial)
     return trial
 
 
@@ -252,14 +253,23 @@ def _scored(
     return Probed("", rows, texts, scores, totals(trial, scores))
 
 
-def totals(trial: Trial, scores: Mapping[str, Scores]) -> list[float | None]:
-    """The weighted sums at the first step: clipped and gated, not normalised (probes are no training batch)."""
-    entries = {name: {**entry, "normalize": "none"} for name, entry in trial.entries.items()}
-    combiner, names = Combiner(entries), list(entries)
-    weights = dict(zip(names, combiner.weights(0), strict=True))
+def totals(trial: Trial, scores: Mapping[str, Scores], combiner: Combiner | None = None) -> list[float | None]:
+    """The weighted sums at the first step: clipped, normalised over what was tried so far, and gated."""
+    combiner, names = combiner or Combiner(trial.entries), list(trial.entries)
+    weights = combiner.weights(0)
     values = [list(row) for row in zip(*(scores[name].values for name in names), strict=True)]
     sums: list[float | None] = []
     for row in combiner.apply(values, names=names, training=False):
-        known = [weights[name] * value for name, value in zip(names, row, strict=True) if value is not None]
+        known = [weight * value for weight, value in zip(weights, row, strict=True) if value is not None]
         sums.append(sum(known) if known else None)
     return sums
+
+
+def _sum_up(trial: Trial) -> None:
+    """Take the sums anew, now that all values are known that a normalised reward is normalised with."""
+    names, combiner = list(trial.entries), Combiner(trial.entries)
+    tried = [p for p in trial.all if p.name != YOURS]
+    rows = [row for p in tried for row in zip(*(p.scores[name].values for name in names), strict=True)]
+    combiner.apply([list(row) for row in rows], names=names)
+    for probed in trial.all:
+        probed.totals = totals(trial, probed.scores, combiner)

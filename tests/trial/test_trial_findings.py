@@ -162,7 +162,7 @@ def test_completions_have_the_prompts_form(trial_of, conversational):
 def test_the_sum_is_clipped_gated_and_weighted(trial_of):
     entries = {
         "exact_match": {**EXACT, "gate": "format", "weight": 3.0},
-        "format": {**FORMAT, "weight": 0.5, "normalize": "running"},
+        "format": {**FORMAT, "weight": 9.0, "schedule": {0: 0.5, 10: 0.0}},
     }
     trial = trial_of(entries)
     assert trial.form == "thought, in <answer>"
@@ -193,3 +193,12 @@ def test_a_group_that_fails_is_tried_one_by_one(trial_of):
     trial = trial_of({"picky": source}, count=3)
     assert trial.find("empty").scores["picky"].errors == ["ValueError: empty"] * 3
     assert all(error is None for error in trial.find("very long").scores["picky"].errors)
+
+
+def test_a_normalised_reward_is_summed_at_its_normalised_size(findings_of, trial_of):
+    size = {"source": "def size(completion): return -len(completion)", "clip": [-200, 0], "weight": 0.2}
+    assert any("drowns exact_match" in t for t in texts(findings_of({"exact_match": EXACT, "size": size})))
+    entries = {"exact_match": EXACT, "size": {**size, "normalize": "running"}}
+    assert texts(findings_of(entries)) == []
+    # 0.2·z, some tenths beside the 1.0 of a right answer.
+    assert 1.0 < trial_of(entries).gold.mean(None) < 1.5
