@@ -121,8 +121,13 @@ def _gold(trial: Trial, reward: Reward) -> Iterator[Finding]:
     gold = best_gold(trial, name)
     if gold is None or not looks_at_gold(trial, reward) or is_constant(trial, name):
         return
-    low = lowest(trial, name)
-    missed = [i for i, v in enumerate(gold.values(name)) if v is not None and v <= max(low, 0.0) + EPSILON]
+    low, top = lowest(trial, name), max(v for p in trial.all for v in p.values(name) if v is not None)
+    # A reward may well be a distance, with 0 as its best.
+    missed = [
+        i
+        for i, v in enumerate(gold.values(name))
+        if v is not None and (v <= low + EPSILON or v <= EPSILON < top - EPSILON)
+    ]
     if missed:
         share = percent(len(missed), len(gold.rows))
         first = place(trial, gold, missed[0], answer=True)
@@ -133,7 +138,8 @@ def _gold(trial: Trial, reward: Reward) -> Iterator[Finding]:
             f"the right answer scores {value:g} in {share} of the rows (first: {first})",
             "see that the answer column holds what the reward expects (dataset.answer_pattern cuts an answer out)",
         )
-    scoring = {p.name: (p.mean(name) or 0.0) > low + EPSILON for p in trial.golds}
+    half = (low + (gold.mean(name) or 0.0)) / 2
+    scoring = {p.name: above(p.mean(name), half) for p in trial.golds}
     if not all(scoring.values()) and any(scoring.values()):
         yes, no = ([form_of(n) for n, s in scoring.items() if s is wanted] for wanted in (True, False))
         yield Finding(

@@ -202,3 +202,15 @@ def test_a_normalised_reward_is_summed_at_its_normalised_size(findings_of, trial
     assert texts(findings_of(entries)) == []
     # 0.2·z, some tenths beside the 1.0 of a right answer.
     assert 1.0 < trial_of(entries).gold.mean(None) < 1.5
+
+
+def test_a_distance_whose_best_is_0_is_sound(findings_of):
+    source = (
+        "import re\n"
+        "def near(completion, answer):\n"
+        "    answers = re.findall(r'<answer>(\\d+)</answer>', completion.rpartition('</think>')[2])\n"
+        "    return -min(abs(int(answers[-1]) - int(answer)), 100) / 100 if answers else -2.0"
+    )
+    found = findings_of({"near": source})
+    assert texts(found) == []
+    assert only(found, "finds the right answer in <answer> or thought, in <answer>, not bare", severity="note")
