@@ -6,12 +6,14 @@ A reward that raises does not end the trial; what it raised is a result like any
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from grpo_cli.errors import RunError
+from grpo_cli.rewards.build import RewardContext
 from grpo_cli.rewards.reward import AsyncReward, Reward
 
 
@@ -30,39 +32,53 @@ class Scores:
     errors: list[str | None] = field(default_factory=list)
 
 
-def score(
+# (prompts, completions, columns, completion ids) → the scores by reward.
+Score = Callable[[Sequence[Any], Sequence[Any], Mapping[str, Sequence[Any]], Sequence[Sequence[int]] | None], Any]
+
+
+@contextlib.contextmanager
+def scorer(
     rewards: Sequence[Reward],
-    prompts: Sequence[Any],
-    completions: Sequence[Any],
-    columns: Mapping[str, Sequence[Any]],
-    completion_ids: Sequence[Sequence[int]] | None = None,
-) -> dict[str, Scores]:
-    """Score completions with every reward.
+    entries: Mapping[str, Mapping[str, Any]],
+    *,
+    context: RewardContext,
+    settings: Mapping[str, Any] | None = None,
+) -> Iterator[Score]:
+    """Make what scores completions with every reward.
 
     A function of TRL's form gets neighbours with the same prompt together, since it may compare the completions of
     a group; any other gets one completion at a time.
 
     Args:
         rewards: built rewards.
-        prompts: N prompts, texts or messages.
-        completions: N completions, likewise.
-        columns: the rows' other columns, N values each.
-        completion_ids: N lists of token ids, for rewards that take them.
+        entries: the `reward:` section they were built from.
+        context: the facts they were built with.
+        settings: the `guard` section.
 
-    Returns:
-        The scores by reward, N results each.
+    Yields:
+        A function of N prompts, N completions, the rows' other columns (N values each) and, for rewards that take
+        them, N lists of token ids; it gives `Scores` by reward.
     """
-    batch = _Batch(prompts, completions, columns, completion_ids)
-    singles, groups = [[i] for i in range(len(completions))], _neighbours(prompts)
-    found = {}
-    for reward in rewards:
-        parts = singles if reward.signature.completion else groups
-        if isinstance(reward, AsyncReward):
-            results = asyncio.run(_all_at_once(reward, batch, parts))
-        else:
-            results = [result for part in parts for result in _called(reward, batch, part)]
-        found[reward.__name__] = Scores(*(list(column) for column in zip(*results, strict=True)))
-    return found
+
+    def score(
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        columns: Mapping[str, Sequence[Any]],
+        completion_ids: Sequence[Sequence[int]] | None = None,
+    ) -> dict[str, Scores]:
+        batch = _Batch(prompts, completions, columns, completion_ids)
+        return {reward.__name__: _scores(reward, batch) for reward in rewards}
+
+    yield score
+
+
+def _scores(reward: Reward, batch: _Batch) -> Scores:
+    parts = [[i] for i in range(len(batch.completions))] if reward.signature.completion else _neighbours(batch.prompts)
+    if isinstance(reward, AsyncReward):
+        results = asyncio.run(_all_at_once(reward, batch, parts))
+    else:
+        results = [result for part in parts for result in _called(reward, batch, part)]
+    return Scores(*(list(column) for column in zip(*results, strict=True)))
 
 
 def _neighbours(prompts: Sequence[Any]) -> list[list[int]]:
@@ -78,7 +94,7 @@ def _neighbours(prompts: Sequence[Any]) -> list[list[int]]:
 
 @dataclass(frozen=True)
 class _Batch:
-    """The arguments of `score`, from which parts are taken."""
+    """Completions with all that belongs to them, from which parts are taken."""
 
     prompts: Sequence[Any]
     completions: Sequence[Any]

@@ -16,7 +16,7 @@ from grpo_cli.rewards.text import completion_text, prompt_opens_think
 from grpo_cli.trial.completions_file import Given, read_completions
 from grpo_cli.trial.probes import FORMS, PROBES, Case, Maker, cases, gold_in_form
 from grpo_cli.trial.rows import Rows, load_rows, token_ids
-from grpo_cli.trial.scoring import Scores, score
+from grpo_cli.trial.scoring import Score, Scores, scorer
 
 YOURS = "your completions"
 T = TypeVar("T")
@@ -138,20 +138,23 @@ def try_rewards(
     taken = load_rows(config, rows)
     given = read_completions(completions, taken.prompts) if completions else []
     tell("building rewards")
-    rewards = build_rewards(config["reward"], context=_context(config, taken))
+    context = _context(config, taken)
+    rewards = build_rewards(config["reward"], context=context)
     trial = Trial(taken, rewards, {str(name): dict(entry) for name, entry in config["reward"].items()})
     trial.generation_batch, trial.workers = generation_batch(config), workers(config)
     golds = [taken.gold(row) for row in range(len(taken))]
     made = cases([taken.prompt_text(row) for row in range(len(taken))], golds, taken.opens_think)
-    tell("scoring the right answers")
-    forms = {gold_name(form): (gold_in_form, write) for form, write in FORMS.items()}
-    trial.golds = _probe(trial, made, forms)
-    trial.form = best_form(trial)
-    tell(f"scoring {len(PROBES)} kinds of completions of {len(taken)} rows")
-    trial.probes = _probe(trial, made, {name: (maker, FORMS[trial.form]) for name, maker in PROBES.items()})
-    if given:
-        tell(YOURS)
-        trial.probes.append(_given(trial, given))
+    with scorer(rewards, trial.entries, context=context, settings=config.get("guard")) as score:
+        tell("scoring the right answers")
+        forms = {gold_name(form): (gold_in_form, write) for form, write in FORMS.items()}
+        trial.golds = _probe(trial, score, made, forms)
+        trial.form = best_form(trial)
+        tell(f"scoring {len(PROBES)} kinds of completions of {len(taken)} rows")
+        sly = {name: (maker, FORMS[trial.form]) for name, maker in PROBES.items()}
+        trial.probes = _probe(trial, score, made, sly)
+        if given:
+            tell(YOURS)
+            trial.probes.append(_given(trial, score, given))
     _sum_up(trial)
     return trial
 
@@ -199,7 +202,9 @@ def _device(config: Mapping[str, Any]) -> Any:
     return None
 
 
-def _probe(trial: Trial, made: list[Case], makers: Mapping[str, tuple[Maker, Callable[[str], str]]]) -> list[Probed]:
+def _probe(
+    trial: Trial, score: Score, made: list[Case], makers: Mapping[str, tuple[Maker, Callable[[str], str]]]
+) -> list[Probed]:
     """Score probes over all rows that allow them; the probes of a row are a group, as completions of one prompt are."""
     written = [
         (name, row, text)
@@ -212,6 +217,7 @@ def _probe(trial: Trial, made: list[Case], makers: Mapping[str, tuple[Maker, Cal
     rows, texts = [row for _, row, _ in written], [text for _, _, text in written]
     whole = _scored(
         trial,
+        score,
         rows,
         texts,
         [trial.rows.prompts[row] for row in rows],
@@ -222,13 +228,14 @@ def _probe(trial: Trial, made: list[Case], makers: Mapping[str, tuple[Maker, Cal
     return [whole.part(name, where) for name, where in places.items() if where]
 
 
-def _given(trial: Trial, given: list[Given]) -> Probed:
+def _given(trial: Trial, score: Score, given: list[Given]) -> Probed:
     """Score the completions of a file."""
     rows = trial.rows
     completions = [rows.as_completion(g.completion) if isinstance(g.completion, str) else g.completion for g in given]
     columns = {key: [g.columns.get(key, values[g.row]) for g in given] for key, values in rows.columns.items()}
     probed = _scored(
         trial,
+        score,
         [g.row for g in given],
         [completion_text(c) for c in completions],
         [g.prompt for g in given],
@@ -240,6 +247,7 @@ def _given(trial: Trial, given: list[Given]) -> Probed:
 
 def _scored(
     trial: Trial,
+    score: Score,
     rows: list[int],
     texts: list[str],
     prompts: list[Any],
@@ -249,7 +257,7 @@ def _scored(
     ids = None
     if any(reward.signature.takes("completion_ids") for reward in trial.rewards):
         ids = token_ids(trial.rows.tokenizer, texts)
-    scores = score(trial.rewards, prompts, completions, columns, ids)
+    scores = score(prompts, completions, columns, ids)
     return Probed("", rows, texts, scores, totals(trial, scores))
 
 
