@@ -77,7 +77,7 @@ def _failures(trial: Trial, reward: Reward) -> Iterator[Finding]:
         yield Finding(
             ERROR,
             name,
-            f"fails on {len(failed)} of {count} completions with {error} (first: {first})",
+            f"fails on {len(failed)} of {count} completions: {error} (first: {first})",
             f"mend it; what it cannot judge should get None; or see reward.{name}.on_error",
         )
 
