@@ -165,7 +165,7 @@ PROBES: dict[str, Maker] = {
     "prompt echoed": lambda case, form: case.written(case.prompt),
     "very long": _very_long,
     "word to the judge": _to_the_judge,
-    "odd characters": lambda case, form: case.written("\u200b\u202e\ufeff\ud800 \x00 e\u0301\u0301\u0301 ١٢٣ ∞ 𝟜𝟚"),
+    "odd characters": lambda case, form: case.written("\u200b\u202e\ufeff\ufffd \x00 e\u0301\u0301\u0301 ١٢٣ ∞ 𝟜𝟚"),
 }
 
 

@@ -18,8 +18,13 @@ def looks_at_gold(trial: Trial, reward: Reward) -> bool:
         return False
     if reward.correctness or column in reward.signature.accepts:
         return True
+    # A function of **kwargs may read any column: it does where right beats wrong in every row, and not by chance.
     right, other = trial.gold, trial.find("wrong answer")
-    return bool(reward.signature.open and right and other and above(right.mean(name), other.mean(name)))
+    if not (reward.signature.open and right and other):
+        return False
+    wrong = other.by_row(name)
+    pairs = [(value, wrong[row]) for row, value in right.by_row(name).items() if row in wrong]
+    return bool(pairs) and all(above(*pair) for pair in pairs)
 
 
 def latency(trial: Trial, name: str) -> tuple[float, float, float]:

@@ -198,7 +198,8 @@ def _device(config: Mapping[str, Any]) -> Any:
         if parameters is None or "device" in parameters.annotations:
             import torch
 
-            return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+            on_cpu = config["training"].get("use_cpu") is True or config["launch"].get("kind") == "cpu"
+            return torch.device("cuda:0" if torch.cuda.is_available() and not on_cpu else "cpu")
     return None
 
 

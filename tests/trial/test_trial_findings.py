@@ -215,3 +215,16 @@ def test_a_distance_whose_best_is_0_is_sound(findings_of):
     found = findings_of({"near": source})
     assert texts(found) == []
     assert only(found, "finds the right answer in <answer> or thought, in <answer>, not bare", severity="note")
+
+
+def test_a_reward_that_takes_all_columns_is_judged_by_what_it_does(findings_of):
+    body = "    texts = [c if isinstance(c, str) else c[0]['content'] for c in completions]\n"
+    reads = (
+        f"def reads(completions, **kwargs):\n{body}    return [float(a in t) for a, t in zip(kwargs['answer'], texts)]"
+    )
+    assert only(findings_of({"reads": reads}), "a list of guesses", severity="warning")
+    # Right beats wrong in some rows by chance: no reason to think that it knows.
+    chance = (
+        f"def chance(completions, **kwargs):\n{body}    return [(len(t) * 31 + sum(map(ord, t))) % 97 for t in texts]"
+    )
+    assert not any("like the right answer" in text for text in texts(findings_of({"chance": chance})))
