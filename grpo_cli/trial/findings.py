@@ -94,7 +94,9 @@ def _notes(trial: Trial) -> Iterator[Finding]:
     if not trial.golds:
         yield Finding(NOTE, None, "the data have no column with right answers, so no probe says one")
     elif not any(looks_at_gold(trial, reward) for reward in trial.rewards):
-        yield Finding(NOTE, None, "no reward looks at the data's answer: right and wrong completions score alike")
+        yield Finding(
+            NOTE, None, "no reward compares with the data's answer: a wrong completion may score like a right one"
+        )
     if not any(looks_at_gold(trial, reward) for reward in trial.rewards):
         paid = {p.name: total for p in trial.all if p.name != YOURS and (total := p.mean(None)) is not None}
         if paid and max(paid.values()) > min(paid.values()) + EPSILON:
