@@ -31,7 +31,7 @@ class Reward:
         weight: factor in the sum of rewards.
         correctness: whether 1.0 means a right answer.
         file: its source file, for error messages.
-        made: whether a class or a factory made the function, which may then keep state between calls.
+        maker: what the class or factory takes that made the function, which may then keep state between calls.
         rebuild: how another process builds the same reward: a function and its arguments (pickled in
             place of `function`, which may come from a file that is no importable module).
     """
@@ -49,7 +49,7 @@ class Reward:
         weight: float = 1.0,
         correctness: bool = False,
         file: str | None = None,
-        made: bool = False,
+        maker: Signature | None = None,
         rebuild: tuple[Callable[..., Reward], tuple[Any, ...]] | None = None,
     ) -> None:
         self.__name__ = name
@@ -58,7 +58,7 @@ class Reward:
         self.weight = weight
         self.correctness = correctness
         self.file = file
-        self.made = made
+        self.maker = maker
         self.columns = signature.columns(options)
         self._options = dict(options)
         self._facts = {key: facts.get(key) for key in CONTEXT_NAMES if key in signature.accepts}

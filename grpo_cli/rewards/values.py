@@ -130,7 +130,9 @@ def failure_of(error: BaseException, file: str | None = None) -> RewardFailure:
         raise error
     own = [f for f in frames if file and f.filename == file]
     outside = [f for f in frames if not f.filename.startswith(_PACKAGE)]
-    line = "".join(f" at {f.filename}:{f.lineno} ({_short(f.line, quote=False)})" for f in (own or outside or frames)[-1:])
+    line = "".join(
+        f" at {f.filename}:{f.lineno} ({_short(f.line, quote=False)})" for f in (own or outside or frames)[-1:]
+    )
     return RewardFailure("error", f"failed with {type(error).__name__}: {_short(error, quote=False)}{line}")
 
 
