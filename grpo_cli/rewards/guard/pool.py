@@ -81,7 +81,6 @@ class Pool:
         self._started = time.monotonic()
         self._closing = False
         self._broken: GrpoTrainError | None = None
-        self.lost_state: set[int] = set()  # lanes whose worker has had to be replaced
         self._staff()
         self._thread = threading.Thread(target=self._run, name="reward-pool", daemon=True)
         self._thread.start()
@@ -297,8 +296,8 @@ class Pool:
             kind, what, index, own, trace = more
             outcome = Outcome(kind, seconds, None, what, index, own, trace)
             if kind == "died":  # out of memory: it answered, and ends
-                rest = [worker.assigned.pop() for _ in range(len(worker.assigned))]
-                self._return(rest)
+                worker.alive = False
+                self._return([worker.assigned.pop() for _ in range(len(worker.assigned))])
         else:
             outcome = Outcome("ok", seconds, values, logged=more)
         pace = self._paces[submission.reward]
@@ -346,8 +345,6 @@ class Pool:
         if worker.pidfd is not None:
             self._selector.unregister(worker.pidfd)
         self._return([worker.assigned.pop() for _ in range(len(worker.assigned) - 1)])
-        if worker.lane != ALL:
-            self.lost_state.add(worker.lane)
         worker.close()
 
     def _check(self, now: float) -> None:

@@ -26,7 +26,8 @@ class Outcome:
         index: the completion to blame within a batch, where that is known.
         trace: the end of the traceback, where there was one.
         logged: what the reward logged: ("log_metric", name, value) or ("log_extra", column, values).
-        cached: whether the values are those of an earlier, equal completion.
+        error: the exception itself, where it was raised in this process.
+        fatal: whether the run cannot go on: the reward is still running, and cannot be ended.
     """
 
     kind: str
@@ -37,7 +38,8 @@ class Outcome:
     own: bool = False
     trace: str = ""
     logged: list[tuple[Any, ...]] = field(default_factory=list)
-    cached: bool = False
+    error: BaseException | None = None
+    fatal: bool = False
 
     @property
     def failed(self) -> bool:
@@ -47,7 +49,7 @@ class Outcome:
     def failure(self) -> RewardFailure | RunError:
         """The failure as an exception, its remote traceback chained."""
         error = RunError(self.what) if self.own else RewardFailure(self.kind, self.what, self.index)
-        error.__cause__ = RemoteTraceback(self.trace) if self.trace else None
+        error.__cause__ = self.error or (RemoteTraceback(self.trace) if self.trace else None)
         return error
 
 
