@@ -165,6 +165,8 @@ class GuardedReward:
                 outcome = Outcome("ok", values=[batch.known[key]])
             else:
                 outcome = found.get(index) or by_key[key]
+            if outcome.kind == "cancelled":
+                continue  # the completion to blame comes later, and ends the run
             fresh = index in found
             self.counts.completions += each
             self.counts.seconds += outcome.seconds if fresh else 0.0

@@ -68,8 +68,10 @@ class Here:
     def close(self) -> None:
         """Let the threads end when they have nothing more to do."""
         self._queue.put(None)
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        if (loop := self._loop) is not None:
+            self._loop = None
+            ended = asyncio.run_coroutine_threadsafe(_cancel_all(), loop)
+            ended.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
 
     def _work(self) -> None:
         while (task := self._queue.get()) is not None:
@@ -169,8 +171,14 @@ async def score_all(
 
     tasks += [asyncio.ensure_future(one(job)) for job in jobs]
     done = await asyncio.gather(*tasks, return_exceptions=True)
-    cancelled = Outcome("error", what="was cancelled, since another completion of the batch failed")
-    return [outcome if isinstance(outcome, Outcome) else cancelled for outcome in done]
+    return [outcome if isinstance(outcome, Outcome) else Outcome("cancelled") for outcome in done]
+
+
+async def _cancel_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _done(reward: Reward, job: Job, count: int, trainer: Mapping[str, Any]) -> Outcome:

@@ -11,28 +11,26 @@ one job for long and another has nothing to do, that one takes over the rest of 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import pickle
 import selectors
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from grpo_cli.errors import ConfigError, GrpoTrainError, RunError
 from grpo_cli.rewards.guard.process import Template, Worker, cause
+from grpo_cli.rewards.guard.schedule import Schedule
 from grpo_cli.rewards.guard.template import ALL
 from grpo_cli.rewards.guard.work import Outcome, Submission, timed_out
 
-_CHUNK_SECONDS = 0.004
-_LEAST_CHUNK_SECONDS = 0.0003  # less is not worth a message
-_FIRST_CHUNK = 16  # jobs, while the reward's pace is not known
 _STUCK_SECONDS = 0.05  # after which an idle worker takes over what waits behind a job
 _START_SECONDS = 600.0
+_REST_SECONDS = 0.001
 _DEATHS_AT_START = 3
-_NICE = 2  # the trainer's own threads come first
+_NICE = 1  # the trainer's own threads come first
 
 
 class Pool:
@@ -72,10 +70,7 @@ class Pool:
         self._selector.register(self._template.sock, selectors.EVENT_READ, self._from_template)
         self._workers: list[Worker] = []
         self._ended: dict[int, Worker] = {}  # by pid; their exit codes are on the way
-        self._submissions: list[Submission] = []
-        self._jobs: dict[int, tuple[Submission, int]] = {}
-        self._numbers = 0
-        self._paces: dict[int, float] = defaultdict(float)  # seconds per job, by reward
+        self._schedule = Schedule(workers)
         self._spare = 0
         self._failed_starts = 0
         self._started = time.monotonic()
@@ -120,10 +115,12 @@ class Pool:
         lane = reward if reward in self._lanes else ALL
         submission = Submission(reward, lane, allowance, state or {}, jobs, count)
         with self._lock:
+            if self._closing:
+                raise RunError("The rewards' workers were closed")
             if self._broken:
                 raise self._broken
             if jobs:
-                self._submissions.append(submission)
+                self._schedule.add(submission)
                 self._dispatch(time.monotonic())
                 self._rouse()
         return submission
@@ -131,6 +128,8 @@ class Pool:
     def close(self) -> None:
         """End all processes."""
         with self._lock:
+            if self._closing:
+                return
             self._closing = True
             self._rouse()
         self._thread.join(2)
@@ -139,8 +138,7 @@ class Pool:
             worker.close()
         self._workers = []
         self._template.close()
-        for submission in self._submissions:
-            submission.fail(RunError("The rewards' workers were closed"))
+        self._schedule.fail(RunError("The rewards' workers were closed"))
         self._selector.close()
         os.close(self._wake)
         os.close(self._waker)
@@ -153,11 +151,13 @@ class Pool:
                 events = self._selector.select(self._patience())
                 with self._lock:
                     for key, _ in events:
-                        if key.fileobj in self._selector.get_map():  # an earlier event may have closed it
-                            key.data()
+                        key.data()
                     now = time.monotonic()
                     self._check(now)
                     self._dispatch(now)
+                    rest = self._rest()
+                if rest:
+                    time.sleep(rest)
         except Exception as error:
             self._break(RunError(f"The pool of reward workers failed: {type(error).__name__}: {error}"))
             raise
@@ -168,9 +168,16 @@ class Pool:
             times = [worker.deadline for worker in self._workers if worker.assigned or worker.dropping]
             if any(w.idle and w.lane == ALL for w in self._workers):
                 times += [w.started + _STUCK_SECONDS for w in self._workers if len(w.assigned) > 1 and w.lane == ALL]
-            if self._submissions and any(not worker.alive for worker in self._workers):
+            if self._schedule and any(not worker.alive for worker in self._workers):
                 times.append(time.monotonic() + 5)
         return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _rest(self) -> float:
+        """Seconds to sleep while all are busy: looking at several answers at once leaves the cores to the workers."""
+        busy = [worker for worker in self._workers if worker.assigned]
+        shortest = min((self._schedule.expected(worker.assigned) for worker in busy), default=0.0)
+        rest = min(_REST_SECONDS, shortest / 2)
+        return rest if rest > _REST_SECONDS / 5 else 0.0
 
     def _rouse(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -181,6 +188,7 @@ class Pool:
 
     def _staff(self) -> None:
         """Have as many workers as there is use for; spares only once a worker has had to be killed."""
+        self._understaffed = False
         counts = Counter(worker.lane for worker in self._workers)
         wanted = dict.fromkeys(self._lanes, 1) | ({ALL: self.size + self._spare} if self._shared else {})
         for lane, number in wanted.items():
@@ -191,43 +199,39 @@ class Pool:
 
     def _dispatch(self, now: float) -> None:
         """Give work to whoever has none."""
-        if self._broken or not self._submissions:
+        if self._broken or not self._schedule:
             return
-        self._staff()
+        if self._understaffed:
+            self._staff()
         busy = sum(1 for w in self._workers if w.lane == ALL and w.alive and not w.idle)
         for worker in self._workers:
             if not worker.idle or (worker.lane == ALL and busy >= self.size):
                 continue
-            submission = self._next(worker.lane)
+            submission = self._schedule.next(worker.lane)
             if submission is None and worker.lane == ALL and self._take_over(now):
-                submission = self._next(worker.lane)
+                submission = self._schedule.next(worker.lane)
             if submission is None:
                 continue
             busy += worker.lane == ALL
-            self._assign(worker, submission, now)
+            self._assign(worker, submission)
+            self._begin(worker, now)
+        for worker in self._workers:
+            # The next chunk is there before the last job of this one is done, so that nobody waits for us.
+            if worker.lane == ALL and len(worker.assigned) == 1 and worker.alive and not worker.dropping:
+                submission = self._schedule.ahead(ALL)
+                if submission is None or now - worker.started > _STUCK_SECONDS:
+                    continue
+                self._assign(worker, submission)
 
-    def _next(self, lane: int) -> Submission | None:
-        """The work that will probably take longest goes first; what is not known yet, before that."""
-        open_ones = [s for s in self._submissions if s.waiting and s.lane == lane]
-        return max(
-            open_ones, key=lambda s: (self._paces.get(s.reward, math.inf) or 1e-9) * len(s.waiting), default=None
-        )
+    def _begin(self, worker: Worker, now: float) -> None:
+        """The clock of a worker's next job starts."""
+        if worker.assigned:
+            worker.allowance = self._schedule.allowance(worker.assigned[0])
+        worker.started, worker.deadline = now, now + worker.allowance
 
-    def _assign(self, worker: Worker, submission: Submission, now: float) -> None:
-        waiting = len(submission.waiting)
-        pace = self._paces.get(submission.reward)
-        size = 1 if submission.one_by_one else int(_CHUNK_SECONDS / pace) if pace else _FIRST_CHUNK
-        if submission.lane == ALL:
-            fair = math.ceil(waiting / (2 * self.size))
-            size = min(size, max(fair, int(_LEAST_CHUNK_SECONDS / pace))) if pace else min(size, fair)
-        chunk = []
-        for index in [submission.waiting.popleft() for _ in range(max(1, min(size, waiting)))]:
-            self._numbers += 1
-            self._jobs[self._numbers] = (submission, index)
-            chunk.append((self._numbers, submission.count, submission.jobs[index]))
-            worker.assigned.append(self._numbers)
-        worker.allowance = submission.allowance
-        worker.begin(now)
+    def _assign(self, worker: Worker, submission: Submission) -> None:
+        chunk = self._schedule.chunk(submission)
+        worker.assigned.extend(number for number, _, _ in chunk)
         self._send(worker, ("work", submission.reward, submission.state, chunk))
 
     def _send(self, worker: Worker, message: Any = None) -> None:
@@ -245,19 +249,13 @@ class Pool:
                 rest = [worker.assigned.pop() for _ in range(len(worker.assigned) - 1)]
                 worker.dropping |= set(rest)
                 self._send(worker, ("drop", rest))
-                self._return(rest)
+                self._schedule.give_back(rest)
                 taken = True
         return taken
 
-    def _return(self, numbers: Sequence[int]) -> None:
-        """Put jobs that were not begun back to the front of their queue (numbers from last to first)."""
-        for number in numbers:
-            submission, index = self._jobs[number]
-            if not submission.settled(index):
-                submission.one_by_one = True
-                submission.waiting.appendleft(index)
-
     def _from_worker(self, worker: Worker) -> None:
+        if worker not in self._workers:  # an earlier event of this round has let it go
+            return
         if worker.outbox:
             self._send(worker)
         messages, closed = worker.read()
@@ -279,43 +277,34 @@ class Pool:
             # What it had begun before it read our message is being done twice; the first answer counts.
             begun = [number for number in sorted(worker.dropping) if number not in message[1]]
             worker.dropping.clear()
-            worker.assigned.extend(number for number in begun if not self._settled(number))
+            worker.assigned.extend(number for number in begun if not self._schedule.settled(number))
         else:
             self._answer(worker, *message)
-
-    def _settled(self, number: int) -> bool:
-        submission, index = self._jobs[number]
-        return submission.settled(index)
 
     def _answer(self, worker: Worker, number: int, seconds: float, values: Any, more: Any) -> None:
         if number in worker.assigned:
             worker.assigned.remove(number)
         worker.dropping.discard(number)
-        submission, _ = self._jobs[number]
         if values is None:
             kind, what, index, own, trace = more
             outcome = Outcome(kind, seconds, None, what, index, own, trace)
             if kind == "died":  # out of memory: it answered, and ends
                 worker.alive = False
-                self._return([worker.assigned.pop() for _ in range(len(worker.assigned))])
+                self._schedule.give_back([worker.assigned.pop() for _ in range(len(worker.assigned))])
         else:
             outcome = Outcome("ok", seconds, values, logged=more)
-        pace = self._paces[submission.reward]
-        self._paces[submission.reward] = 0.8 * pace + 0.2 * seconds if pace else max(seconds, 1e-6)
-        self._settle(number, outcome)
-        worker.begin(time.monotonic())
+        self._schedule.answered(number, outcome)
+        self._begin(worker, time.monotonic())
+        self._schedule.forget(self._open_numbers)
 
-    def _settle(self, number: int, outcome: Outcome) -> None:
-        submission, index = self._jobs[number]
-        submission.settle(index, outcome)
-        if submission.done and submission in self._submissions:
-            self._submissions.remove(submission)
-            if not self._submissions:
-                still = {n for w in [*self._workers, *self._ended.values()] for n in (*w.assigned, *w.dropping)}
-                self._jobs = {number: job for number, job in self._jobs.items() if number in still}
+    def _open_numbers(self) -> set[int]:
+        """Jobs that a worker may still answer, though another was quicker."""
+        return {n for w in [*self._workers, *self._ended.values()] for n in (*w.assigned, *w.dropping)}
 
     def _died(self, worker: Worker) -> None:
         """Its pidfd says that it has ended: read what it still said, then let it go."""
+        if worker not in self._workers:
+            return
         for message in worker.read()[0]:
             self._hear(worker, message)
         if worker in self._workers:
@@ -340,11 +329,12 @@ class Pool:
     def _release(self, worker: Worker) -> None:
         """Count it no longer; what it had not begun is done by others."""
         worker.alive = False
+        self._understaffed = True
         self._workers.remove(worker)
         self._selector.unregister(worker.sock)
         if worker.pidfd is not None:
             self._selector.unregister(worker.pidfd)
-        self._return([worker.assigned.pop() for _ in range(len(worker.assigned) - 1)])
+        self._schedule.give_back([worker.assigned.pop() for _ in range(len(worker.assigned) - 1)])
         worker.close()
 
     def _check(self, now: float) -> None:
@@ -355,9 +345,7 @@ class Pool:
             self._template.reap(worker.pid)
             self._spare = self.size
             if worker.assigned:
-                submission, _ = self._jobs[worker.assigned[0]]
-                submission.one_by_one = True
-                self._settle(worker.assigned[0], timed_out(worker.allowance))
+                self._schedule.settle(worker.assigned[0], timed_out(worker.allowance))
         if not self._template.ready and now - self._started > _START_SECONDS:
             self._break(RunError(f"The rewards could not be imported in their own process in {_START_SECONDS:g} s"))
 
@@ -372,7 +360,7 @@ class Pool:
             elif message[0] == "failed":
                 self._break(ConfigError(*message[1]))
             elif worker := self._ended.pop(message[1], None):
-                self._settle(worker.assigned[0], Outcome("died", what=cause(message[2])))
+                self._schedule.settle(worker.assigned[0], Outcome("died", what=cause(message[2])))
         if not data and not self._closing:
             self._selector.unregister(self._template.sock)
             self._break(RunError("The process that the rewards' workers come from has ended; its log may say why"))
@@ -380,6 +368,4 @@ class Pool:
     def _break(self, error: GrpoTrainError) -> None:
         """Nothing can be scored any more: whoever waits is told."""
         self._broken = self._broken or error
-        for submission in self._submissions:
-            submission.fail(self._broken)
-        self._submissions = []
+        self._schedule.fail(self._broken)

@@ -29,9 +29,7 @@ class Template:
     def __init__(self, setup: dict[str, Any]) -> None:
         self.sock, theirs = socket.socketpair()
         environment = dict(os.environ)
-        environment["PYTHONPATH"] = os.pathsep.join(
-            filter(None, [str(_PACKAGE), os.environ.get("PYTHONPATH")]),
-        )
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_PACKAGE), os.environ.get("PYTHONPATH")]))
         # Sets of strings in one order in all ranks; and one thread each, since there is a worker per core.
         environment.setdefault("PYTHONHASHSEED", "0")
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -41,7 +39,6 @@ class Template:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "grpo_cli.rewards.guard.template", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
-                stdout=2 if sys.stderr is None else None,
                 env=environment,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C is for the trainer to act on
@@ -104,10 +101,6 @@ class Worker:
         if hasattr(os, "pidfd_open"):
             with contextlib.suppress(OSError):
                 self.pidfd = os.pidfd_open(pid)
-
-    def begin(self, now: float) -> None:
-        """The clock of the next job starts."""
-        self.started, self.deadline = now, now + self.allowance
 
     def read(self) -> tuple[list[Any], bool]:
         """What it has sent, and whether its end of the socket is closed."""

@@ -55,15 +55,28 @@ def main(fd: int) -> None:
         return
     gc.collect()
     gc.freeze()
+    children: set[int] = set()
+
+    def end(*_: Any) -> None:
+        _end(children)
+        os._exit(0)
+
     # From here on its own handler ends it, which takes along what rewards have left running.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, end)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     channel.send(("ready",))
-    children: set[int] = set()
+    seen = 0
     try:
         while os.getppid() == parent:
-            if channel.waiting(1.0) and not _obey(sock, parent, setup, rewards, children):
-                return
+            if channel.waiting(0.1 if seen else 1.0):
+                if not _obey(sock, setup, rewards, children):
+                    return
+                seen += 1
+            elif seen:  # a moment of rest after having been busy
+                _end_strays(children)
+                seen = 0
+    except (BrokenPipeError, ConnectionResetError):  # the trainer has gone
+        pass
     finally:
         _end(children)
 
@@ -79,9 +92,7 @@ def _build(arguments: tuple[str, dict[str, Any], dict[str, Any]]) -> Reward:
     return reward
 
 
-def _obey(
-    sock: socket.socket, parent: int, setup: dict[str, Any], rewards: dict[int, Reward], children: set[int]
-) -> bool:
+def _obey(sock: socket.socket, setup: dict[str, Any], rewards: dict[int, Reward], children: set[int]) -> bool:
     """Read and follow one command; False when the other end has gone."""
     data, fds, _, _ = socket.recv_fds(sock, COMMAND.size, 1)
     while data and len(data) < COMMAND.size:
@@ -100,7 +111,6 @@ def _obey(
         status = _reap(number)
         children.discard(number)
         sock.sendall(frame(("ended", number, status)))
-        _end_strays(children)
     return True
 
 
@@ -133,14 +143,14 @@ def _become_worker(fd: int, lane: int, setup: dict[str, Any], rewards: dict[int,
 
 def _reap(pid: int) -> int | None:
     """How a worker ended. Until it is asked for, its pid stays its own, so nobody kills a stranger."""
-    for _ in range(200):
+    for attempt in range(100):
         try:
             found, status = os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:
             return None
         if found:
             return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
+        time.sleep(0.0002 * attempt)
     return None
 
 

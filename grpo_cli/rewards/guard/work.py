@@ -10,8 +10,6 @@ from typing import Any
 from grpo_cli.errors import GrpoTrainError, RunError
 from grpo_cli.rewards.values import RewardFailure
 
-FAILED = ("timeout", "error", "died", "value")
-
 
 @dataclass
 class Outcome:
@@ -19,7 +17,7 @@ class Outcome:
 
     Attributes:
         kind: "ok"; or "timeout", "error" (an exception), "died" (the process: a signal, an exit, memory),
-            "value" (what came back is no reward).
+            "value" (what came back is no reward); or "cancelled", since another one ends the run.
         seconds: wall time of the job.
         values: one checked value, or one per completion of a batch; None when it failed.
         what: what happened, as the middle of a sentence; `own` says that it is a whole one.
