@@ -72,6 +72,7 @@ class Pool:
         self._ended: dict[int, Worker] = {}  # by pid; their exit codes are on the way
         self._schedule = Schedule(workers)
         self._spare = 0
+        self._understaffed = True
         self._failed_starts = 0
         self._started = time.monotonic()
         self._closing = False
@@ -193,7 +194,11 @@ class Pool:
         wanted = dict.fromkeys(self._lanes, 1) | ({ALL: self.size + self._spare} if self._shared else {})
         for lane, number in wanted.items():
             for _ in range(number - counts[lane]):
-                worker = self._template.fork(lane)
+                try:
+                    worker = self._template.fork(lane)
+                except OSError:  # it has ended: what it said, or its silence, is read soon
+                    self._understaffed = True
+                    return
                 self._workers.append(worker)
                 self._selector.register(worker.sock, selectors.EVENT_READ, lambda w=worker: self._from_worker(w))
 

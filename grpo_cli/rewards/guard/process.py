@@ -22,6 +22,8 @@ _RECEIVE = 1 << 18
 class Template:
     """The process that workers are forked from (`guard.template`).
 
+    To be made in the main thread: the kernel ends the process when the thread that started it does.
+
     Args:
         setup: what it is told: rewards by number, the lanes among them, memory_gb, nice.
     """
@@ -44,7 +46,8 @@ class Template:
                 start_new_session=True,  # Ctrl-C is for the trainer to act on
             )
         self.inbox = Inbox()
-        self.sock.sendall(frame({"path": [entry or str(Path.cwd()) for entry in sys.path], **setup}))
+        with contextlib.suppress(OSError):  # where it has ended already, the pool reads so
+            self.sock.sendall(frame({"path": [entry or str(Path.cwd()) for entry in sys.path], **setup}))
         self.ready = False
 
     def fork(self, lane: int) -> Worker:
