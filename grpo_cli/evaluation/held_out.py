@@ -7,11 +7,8 @@ nothing about training), and shares the prompts among the ranks.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import random
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,7 +19,7 @@ from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
 from grpo_cli.evaluation.metrics import summarise
-from grpo_cli.rewards.reward import Reward
+from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.recorder import Recorder
 
@@ -33,7 +30,7 @@ class HeldOutEvaluation:
     Args:
         trainer: whose policy, tokenizer and ranks are used.
         dataset: the held-out rows, with `prompt` and the columns the rewards need.
-        rewards: what scores the completions.
+        guard: what runs the rewards that score the completions.
         settings: the `evaluation` section.
         recorder: where metrics and completions go.
     """
@@ -42,14 +39,15 @@ class HeldOutEvaluation:
         self,
         trainer: GRPOTrainer,
         dataset: Dataset,
-        rewards: Sequence[Reward],
+        guard: Guard,
         settings: dict[str, Any],
         recorder: Recorder,
     ) -> None:
         self.trainer = trainer
         self.tokenizer: Any = trainer.processing_class
         self.dataset = dataset.select(chosen_rows(len(dataset), settings["limit"], settings["seed"]))
-        self.rewards = rewards
+        self.guard = guard
+        self.rewards = guard.rewards
         self.settings = settings
         self.recorder = recorder
 
@@ -74,6 +72,7 @@ class HeldOutEvaluation:
                 local = self._generate_and_score()
         finally:
             model.train(was_training)
+            self.guard.take_counts()  # the training log is about training
         records = self._gather(local, step)
         metrics = summarise(records, [r.__name__ for r in self.rewards if r.correctness])
         metrics |= {"eval/samples": len(records), "eval/seconds": time.perf_counter() - started}
@@ -117,17 +116,9 @@ class HeldOutEvaluation:
         conversational = isinstance(prompts[0], list)
         completions = [[{"role": "assistant", "content": t}] for t in texts] if conversational else texts
         columns = {key: [row[key] for row in rows] for key in rows[0] if key not in ("prompt", "_index")}
-        scores = {
-            reward.__name__: _call(
-                reward,
-                prompts=prompts,
-                completions=completions,
-                completion_ids=completion_ids,
-                trainer_state=trainer.state,
-                **columns,
-            )
-            for reward in self.rewards
-        }
+        given = {**columns, "trainer_state": trainer.state}
+        self.guard.begin(prompts, completions, completion_ids, given)
+        scores = {r.__name__: r(prompts, completions, completion_ids, **given) for r in self.rewards}
         return [
             {
                 "index": row["_index"],
@@ -184,14 +175,3 @@ def chosen_rows(available: int, limit: int | None, seed: int) -> list[int]:
     if limit is None or limit >= available:
         return list(range(available))
     return sorted(random.Random(seed).sample(range(available), limit))
-
-
-def _call(reward: Reward, **arguments: Any) -> list[float | None]:
-    """Call a reward whether it is async or not."""
-    scores = reward(**arguments)
-    return asyncio.run(_await(scores)) if inspect.isawaitable(scores) else scores
-
-
-async def _await(awaitable: Any) -> Any:
-    """Await anything awaitable, for `asyncio.run`."""
-    return await awaitable

@@ -37,7 +37,11 @@ TIMES = {"time", "step_time", "eval/seconds"}
 
 def steady(records):
     """Records without what is measured in seconds, and without the summary of one start's training."""
-    return [{k: v for k, v in r.items() if k not in TIMES} for r in records if r.get("kind") != "summary"]
+    return [
+        {k: v for k, v in r.items() if k not in TIMES and not k.endswith("/ms")}
+        for r in records
+        if r.get("kind") != "summary"
+    ]
 
 
 def digests(folder):
