@@ -1,0 +1,299 @@
+"""Running a program in the sandbox: start it, read what it prints, stop it in time."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from grpo_cli.errors import RunError
+from grpo_cli.sandbox import places
+from grpo_cli.sandbox.bubblewrap import GIVES, bubblewrap_command
+
+_PACKAGES = str(Path(__file__).resolve().parents[2])
+_LAUNCH = "import sys; sys.path.insert(0, {!r}); from grpo_cli.sandbox.launcher import main; main()"
+_ISOLATED = ("-I", "-S", "-B", "-X", "utf8")
+# Reads the program from descriptor 3, so that it stands in no file and no argument; exit() is site's, which -S leaves out.
+_RUN = (
+    "import sys, builtins\n"
+    "builtins.exit = builtins.quit = sys.exit\n"
+    "sys.argv[:] = ['main.py']\n"
+    "with open(3, 'rb') as file: file = file.read()\n"
+    "exec(compile(file, 'main.py', 'exec', dont_inherit=True))\n"
+)
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "HOME": "/tmp",
+    "TMPDIR": "/tmp",
+    "LANG": "C.UTF-8",
+    # Else each thread reserves address space that RLIMIT_AS counts.
+    "MALLOC_ARENA_MAX": "1",
+}
+_STOP_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a program may use.
+
+    Attributes:
+        cpu_seconds: processor time of each process.
+        wall_seconds: time on the clock.
+        memory_mb: address space of each process.
+        processes: processes at once; 1: it may start none (and up to 15 threads).
+        output_kb: what it may print.
+        files_mb: size of its folder `/tmp`, and of each file in it.
+    """
+
+    cpu_seconds: int = 5
+    wall_seconds: float = 10.0
+    memory_mb: int = 512
+    processes: int = 1
+    output_kb: int = 1024
+    files_mb: int = 16
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not value > 0:
+                raise ValueError(f"{name} must be above 0, not {value}")
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """How programs are isolated on this machine, as a probe found it.
+
+    Attributes:
+        held: the protections in force.
+        as_root: whether namespaces are made with root's power rather than through a user namespace.
+        drop_user: whether root gives up its user id for one that owns nothing.
+        bubblewrap: path of `bwrap` where that makes the namespaces.
+    """
+
+    held: tuple[str, ...] = ()
+    as_root: bool = True
+    drop_user: bool = True
+    bubblewrap: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a program ended.
+
+    Attributes:
+        ended: by itself (`exit`), by running out of time (`time`), or by printing too much (`output`).
+        code: its exit code; 128 + n after signal n; None where we ended it.
+        stdout: what it printed.
+        seconds: time on the clock.
+    """
+
+    ended: Literal["exit", "time", "output"]
+    code: int | None
+    stdout: bytes
+    seconds: float
+
+
+class Program:
+    """A program in the sandbox, from start to end; leaving the `with` block ends it and all it has started.
+
+    Args:
+        script: its source.
+        limits: what it may use.
+        isolation: how; `held` names what must be in force.
+        stdin: what it reads.
+        files: more descriptors, number → content to read, or an open descriptor to hand on.
+        capture: whether what it prints is kept (`stdout`) or thrown away.
+        strict: whether it must not run with less than `isolation.held`.
+
+    Raises:
+        RunError: it could not be started under the protections asked for.
+    """
+
+    def __init__(
+        self,
+        script: str,
+        *,
+        limits: Limits,
+        isolation: Isolation,
+        stdin: bytes = b"",
+        files: Mapping[int, bytes | int] | None = None,
+        capture: bool = True,
+        strict: bool = True,
+    ) -> None:
+        self.limits = limits
+        self.began = time.monotonic()
+        self.held: list[str] = []
+        self._folder: str | None = None
+        self._owned: list[int] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            self._start(script, isolation, stdin, dict(files or {}), capture, strict)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(
+        self,
+        script: str,
+        isolation: Isolation,
+        stdin: bytes,
+        files: dict[int, bytes | int],
+        capture: bool,
+        strict: bool,
+    ) -> None:
+        # A lone surrogate cannot be encoded; the program is then none, and Python says so inside.
+        files[3] = script.encode("utf-8", "surrogatepass")
+        passed = [[self._own(c) if isinstance(c, bytes) else c, number] for number, c in files.items()]
+        reading, status = os.pipe()
+        self._owned.append(reading)
+        if isolation.held and "root" not in isolation.held or not strict:
+            self._folder = tempfile.mkdtemp(prefix="grpo-sandbox-")
+        bubblewrap = isolation.bubblewrap
+        spec = {
+            "parent": 1 if bubblewrap else os.getpid(),
+            "status": status,
+            "pass": passed,
+            "limits": {**asdict(self.limits)},
+            "argv": [places.python(), *_ISOLATED, "-c", _RUN],
+            "env": _environment(),
+            "required": isolation.held if strict else None,
+            "as_root": isolation.as_root,
+            "drop_user": isolation.drop_user,
+            "given": GIVES if bubblewrap else (),
+            "shown": places.shown(),
+            "hidden": places.hidden(),
+            "folder": self._folder or "/",
+        }
+        command = [places.python(), *_ISOLATED, "-c", _LAUNCH.format(_PACKAGES), json.dumps(spec)]
+        if bubblewrap:
+            shown = (*places.shown(), f"{_PACKAGES}/grpo_cli/__init__.py", f"{_PACKAGES}/grpo_cli/sandbox")
+            command = bubblewrap_command(
+                bubblewrap, command, shown=shown, hidden=places.hidden(), files_mb=self.limits.files_mb
+            )
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=self._own(stdin),
+                stdout=subprocess.PIPE if capture else subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=_environment(),
+                cwd="/",
+                pass_fds=[status, *(descriptor for descriptor, _ in passed)],
+                start_new_session=True,
+            )
+        finally:
+            os.close(status)
+        self._wait_for_start(reading)
+
+    def _wait_for_start(self, reading: int) -> None:
+        answer = b""
+        # The launcher's own work; generous, since the machine may be busy.
+        deadline = self.began + 30 + self.limits.wall_seconds
+        while chunk := _read(reading, deadline):
+            answer += chunk
+        report = json.loads(answer) if answer else {"error": "the launcher ended without a word"}
+        if "error" in report:
+            raise RunError(f"The sandbox could not be built: {report['error']}")
+        self.held = report["held"]
+        self.began = time.monotonic()
+
+    def _own(self, content: bytes) -> int:
+        descriptor = _readable(content)
+        self._owned.append(descriptor)
+        return descriptor
+
+    @property
+    def deadline(self) -> float:
+        """When its time is over, on `time.monotonic`'s clock."""
+        return self.began + self.limits.wall_seconds
+
+    def finish(self) -> Outcome:
+        """Read what it prints until it ends, or until it must be ended."""
+        assert self._process and self._process.stdout
+        most = self.limits.output_kb << 10
+        printed = b""
+        ended: Literal["exit", "time", "output"] = "exit"
+        try:
+            while chunk := _read(self._process.stdout.fileno(), self.deadline):
+                printed += chunk
+                if len(printed) > most:
+                    ended = "output"
+                    break
+        except TimeoutError:
+            ended = "time"
+        code: int | None = None
+        if ended == "exit":
+            try:
+                # Its output may be closed long before its end.
+                code = self._process.wait(max(0.0, self.deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                ended = "time"
+        seconds = time.monotonic() - self.began
+        self.stop()
+        # The processor's limit ends a program with SIGXCPU or SIGKILL.
+        if code in (128 + signal.SIGXCPU, 128 + signal.SIGKILL):
+            ended = "time"
+        return Outcome(ended, code, printed[:most], seconds)
+
+    def stop(self) -> None:
+        """End it, and all it has started; nothing happens where it has ended."""
+        process, self._process = self._process, None
+        if process is not None:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(_STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            if process.stdout:
+                process.stdout.close()
+        while self._owned:
+            os.close(self._owned.pop())
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _environment() -> dict[str, str]:
+    # Where Python finds its own library; nothing works without it.
+    library = os.environ.get("LD_LIBRARY_PATH")
+    return {**_ENVIRONMENT, **({"LD_LIBRARY_PATH": library} if library else {})}
+
+
+def _read(descriptor: int, deadline: float) -> bytes:
+    """The next bytes, empty at the end; TimeoutError at the deadline."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        if not selector.select(max(0.0, deadline - time.monotonic())):
+            raise TimeoutError
+    return os.read(descriptor, 1 << 16)
+
+
+def _readable(content: bytes) -> int:
+    """A descriptor from which the content can be read, and nothing else done with it."""
+    writing = os.memfd_create("sandbox")
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(writing, view) :]
+        return os.open(f"/proc/self/fd/{writing}", os.O_RDONLY)
+    finally:
+        os.close(writing)
