@@ -6,23 +6,27 @@
 
 Each dies with the one to its left, so a spawner that is killed leaves nothing running. Each protection is tried and
 the ones that hold are reported before the program starts; where one that was asked for does not hold, the
-program does not start. Run as `python -I -S -B -c … SPEC`; standard library only.
+program does not start. Run as `python -I -S -c … SPEC`; standard library only, and as little of it as can be, since
+this starts once per program: no json, typing, contextlib or pathlib.
 """
-# ruff: noqa: PTH
+# ruff: noqa: PTH123, SIM105
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import json
+import marshal
 import os
 import resource
 import select
 import signal
 import sys
-from typing import Any
 
 from grpo_cli.sandbox import landlock, linux, root, seccomp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 FAILED_TO_START = 125
 _NOBODY = 65534
@@ -40,15 +44,14 @@ _NAMESPACES = (
 
 
 def main() -> None:
-    """Build the sandbox that the first argument (JSON) describes, and run the program in it."""
-    spec = json.loads(sys.argv[1])
+    """Build the sandbox that the first argument (marshal, in hexadecimal) describes, and run the program in it."""
+    spec = marshal.loads(bytes.fromhex(sys.argv[1]))
     status = spec["status"]
     os.set_inheritable(status, False)
     try:
         code = _launch(spec, status)
     except Exception as error:
-        with contextlib.suppress(OSError):
-            os.write(status, json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
+        _report(status, {"error": f"{type(error).__name__}: {error}"})
         code = FAILED_TO_START
     os._exit(code)
 
@@ -78,8 +81,7 @@ def _launch(spec: dict[str, Any], status: int) -> int:
     code = _wait_for(child)
     if "processes" not in held:
         # Children it may have left in its group; none where seccomp forbids them.
-        with contextlib.suppress(OSError):
-            os.killpg(child, 9)
+        _quietly(os.killpg, child, signal.SIGKILL)
     return code
 
 
@@ -98,13 +100,26 @@ def _leave_namespaces(held: list[str], *, as_root: bool) -> None:
     linux.die_with_parent()
 
 
-def _try(held: list[str], name: str, function: Any, *arguments: Any) -> bool:
+def _try(held: list[str], name: str, function: Callable[..., object], *arguments: object) -> bool:
+    if _quietly(function, *arguments):
+        held.append(name)
+    return name in held
+
+
+def _quietly(function: Callable[..., object], *arguments: object) -> bool:
+    """Whether a call that may be forbidden was not."""
     try:
         function(*arguments)
     except OSError:
         return False
-    held.append(name)
     return True
+
+
+def _report(status: int, what: dict[str, Any]) -> None:
+    try:
+        os.write(status, marshal.dumps(what))
+    except OSError:
+        pass
 
 
 def _stay_tied(alive: int) -> None:
@@ -150,14 +165,13 @@ def _become_program(spec: dict[str, Any], status: int, held: list[str]) -> None:
         linux.die_with_parent()
         if os.getppid() != parent:
             os._exit(FAILED_TO_START)
-        missing = sorted(set(spec["required"] or ()) - set(held))
+        missing = sorted(set(spec["required"]) - set(held))
         if missing:
             raise OSError("not in force: " + ", ".join(missing))
-        os.write(status, json.dumps({"held": held}).encode())
+        _report(status, {"held": held})
         os.execve(spec["argv"][0], spec["argv"], spec["env"])
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.write(status, json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
+        _report(status, {"error": f"{type(error).__name__}: {error}"})
         os._exit(FAILED_TO_START)
 
 
@@ -191,8 +205,7 @@ def _restrict(spec: dict[str, Any], held: list[str]) -> None:
     if not own_root:
         os.chdir(spec["folder"])
     if "hostname" in held:
-        with contextlib.suppress(OSError):
-            linux.call("sethostname", b"sandbox", 7)
+        _quietly(linux.call, "sethostname", b"sandbox", 7)
     read, listed = (["/"], []) if own_root else root.readable_without(shown, hidden)
     devices = ["/dev/null", "/dev/zero", "/dev/urandom"]
     write = ["/tmp" if own_root else spec["folder"], "/dev/null"]
@@ -203,8 +216,7 @@ def _restrict(spec: dict[str, Any], held: list[str]) -> None:
         ours = 0
     own_processes = "processes" in held
     _limit(limits, held, ours)
-    with contextlib.suppress(OSError):
-        linux.drop_capabilities()
+    _quietly(linux.drop_capabilities)
     linux.no_new_privileges()
     held.append("privileges")
     _try(held, "landlock", landlock.restrict, [*read, *devices], write, listed)
@@ -230,8 +242,7 @@ def _become_nobody(spec: dict[str, Any], held: list[str]) -> None:
         except OSError:
             continue
         held.append("user")
-        with contextlib.suppress(OSError):
-            linux.unshare(linux.CLONE_NEWUSER)
+        _quietly(linux.unshare, linux.CLONE_NEWUSER)
         return
 
 

@@ -41,7 +41,7 @@ def call(name: str, *arguments: object) -> int:
     return int(result)
 
 
-def syscall(number: int, *arguments: int | bytes | None | ctypes.Array) -> int:
+def syscall(number: int, *arguments: int | bytes | ctypes.Array | None) -> int:
     """Make a system call by number; integers are passed as machine words."""
     words = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     return call("syscall", ctypes.c_long(number), *words)
@@ -53,7 +53,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-    """Mount, with mount(2)'s arguments."""
+    """Attach a file system, or a folder that there is, at `target`; the arguments are those of mount(2)."""
     encoded = [None if text is None else text.encode() for text in (source, target, kind, data)]
     call("mount", encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3])
 

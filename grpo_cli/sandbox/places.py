@@ -6,7 +6,16 @@ import functools
 import sys
 from pathlib import Path
 
-_SYSTEM = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
+_SYSTEM = (
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/share/zoneinfo",
+    "/etc/ld.so.cache",
+)
 
 
 @functools.cache
@@ -31,7 +40,7 @@ def shown() -> tuple[str, ...]:
 @functools.cache
 def hidden() -> tuple[str, ...]:
     """Folders of installed packages inside what is shown: a package may hold the very tests, or its author's keys."""
-    found = set()
+    found: set[str] = set()
     for path in shown():
         if Path(path).is_dir() and not Path(path).is_symlink():
             found.update(str(one) for one in Path(path).glob("python3*/*-packages") if not one.is_symlink())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
 import selectors
 import shutil
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 from grpo_cli.errors import RunError
 from grpo_cli.sandbox import places
@@ -23,7 +23,7 @@ from grpo_cli.sandbox.bubblewrap import GIVES, bubblewrap_command
 _PACKAGES = str(Path(__file__).resolve().parents[2])
 _LAUNCH = "import sys; sys.path.insert(0, {!r}); from grpo_cli.sandbox.launcher import main; main()"
 _ISOLATED = ("-I", "-S", "-B", "-X", "utf8")
-# Reads the program from descriptor 3, so that it stands in no file and no argument; exit() is site's, which -S leaves out.
+# Reads the program from descriptor 3: it stands in no file and no argument. exit() is site's, which -S leaves out.
 _RUN = (
     "import sys, builtins\n"
     "builtins.exit = builtins.quit = sys.exit\n"
@@ -114,8 +114,6 @@ class Program:
         capture: whether what it prints is kept (`stdout`) or thrown away.
         strict: whether it must not run with less than `isolation.held`.
 
-    Raises:
-        RunError: it could not be started under the protections asked for.
     """
 
     def __init__(
@@ -155,7 +153,7 @@ class Program:
         passed = [[self._own(c) if isinstance(c, bytes) else c, number] for number, c in files.items()]
         reading, status = os.pipe()
         self._owned.append(reading)
-        if isolation.held and "root" not in isolation.held or not strict:
+        if not strict or "root" not in isolation.held:
             self._folder = tempfile.mkdtemp(prefix="grpo-sandbox-")
         bubblewrap = isolation.bubblewrap
         spec = {
@@ -165,15 +163,15 @@ class Program:
             "limits": {**asdict(self.limits)},
             "argv": [places.python(), *_ISOLATED, "-c", _RUN],
             "env": _environment(),
-            "required": isolation.held if strict else None,
+            "required": list(isolation.held) if strict else [],
             "as_root": isolation.as_root,
             "drop_user": isolation.drop_user,
-            "given": GIVES if bubblewrap else (),
-            "shown": places.shown(),
-            "hidden": places.hidden(),
+            "given": list(GIVES) if bubblewrap else [],
+            "shown": list(places.shown()),
+            "hidden": list(places.hidden()),
             "folder": self._folder or "/",
         }
-        command = [places.python(), *_ISOLATED, "-c", _LAUNCH.format(_PACKAGES), json.dumps(spec)]
+        command = [places.python(), "-I", "-S", "-c", _LAUNCH.format(_PACKAGES), marshal.dumps(spec).hex()]
         if bubblewrap:
             shown = (*places.shown(), f"{_PACKAGES}/grpo_cli/__init__.py", f"{_PACKAGES}/grpo_cli/sandbox")
             command = bubblewrap_command(
@@ -192,15 +190,26 @@ class Program:
             )
         finally:
             os.close(status)
-        self._wait_for_start(reading)
+        self._reading: int | None = reading
 
-    def _wait_for_start(self, reading: int) -> None:
+    def started(self) -> None:
+        """Wait until its protections are in force and it runs.
+
+        Raises:
+            RunError: they could not be put in force.
+        """
+        if self._reading is None:
+            return
+        reading, self._reading = self._reading, None
         answer = b""
         # The launcher's own work; generous, since the machine may be busy.
         deadline = self.began + 30 + self.limits.wall_seconds
-        while chunk := _read(reading, deadline):
-            answer += chunk
-        report = json.loads(answer) if answer else {"error": "the launcher ended without a word"}
+        try:
+            while chunk := read_before(reading, deadline):
+                answer += chunk
+        except TimeoutError:
+            raise RunError("The sandbox could not be built: the launcher does not answer") from None
+        report = marshal.loads(answer) if answer else {"error": "the launcher ended without a word"}
         if "error" in report:
             raise RunError(f"The sandbox could not be built: {report['error']}")
         self.held = report["held"]
@@ -218,12 +227,13 @@ class Program:
 
     def finish(self) -> Outcome:
         """Read what it prints until it ends, or until it must be ended."""
+        self.started()
         assert self._process and self._process.stdout
         most = self.limits.output_kb << 10
         printed = b""
         ended: Literal["exit", "time", "output"] = "exit"
         try:
-            while chunk := _read(self._process.stdout.fileno(), self.deadline):
+            while chunk := read_before(self._process.stdout.fileno(), self.deadline):
                 printed += chunk
                 if len(printed) > most:
                     ended = "output"
@@ -243,6 +253,14 @@ class Program:
         if code in (128 + signal.SIGXCPU, 128 + signal.SIGKILL):
             ended = "time"
         return Outcome(ended, code, printed[:most], seconds)
+
+    def exit_code(self, seconds: float) -> int | None:
+        """Its exit code, once it has ended by itself; None where it still runs after so many seconds."""
+        assert self._process
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
 
     def stop(self) -> None:
         """End it, and all it has started; nothing happens where it has ended."""
@@ -274,12 +292,12 @@ class Program:
 
 def _environment() -> dict[str, str]:
     # Where Python finds its own library; nothing works without it.
-    library = os.environ.get("LD_LIBRARY_PATH")
+    library: str | None = os.environ.get("LD_LIBRARY_PATH")
     return {**_ENVIRONMENT, **({"LD_LIBRARY_PATH": library} if library else {})}
 
 
-def _read(descriptor: int, deadline: float) -> bytes:
-    """The next bytes, empty at the end; TimeoutError at the deadline."""
+def read_before(descriptor: int, deadline: float) -> bytes:
+    """The next bytes from a pipe, empty at its end; TimeoutError at the deadline (of `time.monotonic`)."""
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         if not selector.select(max(0.0, deadline - time.monotonic())):

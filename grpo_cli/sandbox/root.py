@@ -3,14 +3,17 @@
 Runs inside the launcher, in a mount namespace of its own; standard library only, and no pathlib, which
 would cost the launcher 5 ms.
 """
-# ruff: noqa: PTH
+# ruff: noqa: PTH103, PTH112, PTH114, PTH115, PTH120, PTH208, PTH211
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 from grpo_cli.sandbox import linux
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Where the new root is put together; any folder does that holds nothing we still need.
 _BASES = ("/tmp", "/mnt", "/media", "/srv", "/run")

@@ -16,8 +16,8 @@ from grpo_cli.sandbox import linux
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _COLUMN = {"x86_64": 0, "aarch64": 1}
 
-# name: (number on x86_64, number on aarch64); None where the architecture has no such call.
-_ALWAYS: dict[str, tuple[int | None, int]] = {
+# name: (number on x86_64, number on aarch64).
+_ALWAYS: dict[str, tuple[int, int]] = {
     "socket": (41, 198),
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -65,7 +65,7 @@ _ALWAYS: dict[str, tuple[int | None, int]] = {
     "mq_open": (240, 180),
 }
 # Where the program shares the machine's process numbers: reaching other processes.
-_REACHING_OTHERS: dict[str, tuple[int | None, int]] = {
+_REACHING_OTHERS: dict[str, tuple[int, int]] = {
     "kill": (62, 129),
     "tkill": (200, 130),
     "tgkill": (234, 131),
@@ -86,7 +86,7 @@ _REACHING_OTHERS: dict[str, tuple[int | None, int]] = {
     "process_madvise": (440, 440),
 }
 # Where the program sees the machine's files: changes that Landlock does not cover.
-_CHANGING_FILES: dict[str, tuple[int | None, int]] = {
+_CHANGING_FILES: dict[str, tuple[int, int]] = {
     "chmod": (90, 53),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
@@ -107,7 +107,7 @@ _CHANGING_FILES: dict[str, tuple[int | None, int]] = {
     "lremovexattr": (198, 15),
     "fremovexattr": (199, 16),
 }
-_FORKS: dict[str, tuple[int | None, int]] = {"fork": (57, 220), "vfork": (58, 220)}
+_FORKS: dict[str, tuple[int, int]] = {"fork": (57, 220), "vfork": (58, 220)}
 _CLONE, _CLONE3, _PRLIMIT = (56, 220), 435, (302, 261)
 _CLONE_THREAD = 0x10000
 _NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW* flag
@@ -145,7 +145,7 @@ def program(machine: str, *, processes: bool, shared_processes: bool, shared_fil
     clone = _CLONE[column]
     if not processes:
         refused.update(_FORKS)
-    numbers = sorted({row[column] for row in refused.values() if row[column] is not None} - {clone})
+    numbers = sorted({row[column] for row in refused.values()} - {clone})
     refuse, allow = (_RET, 0, 0, _ERRNO | errno.EPERM), (_RET, 0, 0, _ALLOW)
     steps = [
         (_LD, 0, 0, _ARCH),
@@ -156,7 +156,7 @@ def program(machine: str, *, processes: bool, shared_processes: bool, shared_fil
     if machine == "x86_64":
         steps += [(_JGE, 0, 1, _X32_BIT), refuse]
     for number in numbers:
-        steps += [(_JEQ, 0, 1, int(number or 0)), refuse]
+        steps += [(_JEQ, 0, 1, number), refuse]
     # Its flags stand in memory, out of a filter's sight; libc then falls back to clone.
     steps += [(_JEQ, 0, 1, _CLONE3), (_RET, 0, 0, _ERRNO | errno.ENOSYS)]
     inspect = [(_LD, 0, 0, _ARGUMENT0), (_JSET, 0, 1, _NEW_NAMESPACES), refuse]
