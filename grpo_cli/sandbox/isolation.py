@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 from grpo_cli.errors import ConfigError, RunError
 from grpo_cli.sandbox.program import Isolation, Limits, Program
@@ -125,4 +126,4 @@ def _try_out(way: Isolation) -> Isolation | None:
         return None
     if (outcome.code, outcome.stdout) != (0, b"42\n"):
         return None
-    return Isolation(tuple(program.held), way.as_root, way.drop_user, way.bubblewrap)
+    return replace(way, held=tuple(program.held))

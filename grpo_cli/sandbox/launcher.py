@@ -61,9 +61,9 @@ def _launch(spec: dict[str, Any], status: int) -> int:
     if os.getppid() != spec["parent"]:
         return FAILED_TO_START
     os.umask(0o022)
-    spec["launcher"] = os.getpid()
+    spec["launcher"], spec["spawned_by_root"] = os.getpid(), os.geteuid() == 0
     held: list[str] = list(spec["given"])
-    if not held:
+    if spec["namespaces"]:
         _leave_namespaces(held, as_root=spec["as_root"])
     # Closed by our end: tells a child that was not yet tied to us.
     alive, lifeline = os.pipe()
@@ -214,7 +214,10 @@ def _restrict(spec: dict[str, Any], held: list[str]) -> None:
     if os.geteuid() == 0 and "user" not in held and spec["drop_user"]:
         _become_nobody(spec, held)
         ours = 0
+        spec["spawned_by_root"] = False
     own_processes = "processes" in held
+    # The kernel counts no processes of root's, so a program that is still root to the machine may start none.
+    may_fork = own_processes and not spec["spawned_by_root"]
     _limit(limits, held, ours)
     _quietly(linux.drop_capabilities)
     linux.no_new_privileges()
@@ -223,7 +226,7 @@ def _restrict(spec: dict[str, Any], held: list[str]) -> None:
     if seccomp.supported():
         instructions = seccomp.program(
             os.uname().machine,
-            processes=own_processes and limits["processes"] > 1,
+            processes=may_fork and limits["processes"] > 1,
             shared_processes=not own_processes,
             shared_files=not own_root,
         )

@@ -53,7 +53,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-    """Attach a file system, or a folder that there is, at `target`; the arguments are those of mount(2)."""
+    """Attach a file system, or a folder that there is, at `target`; arguments as in the manual."""
     encoded = [None if text is None else text.encode() for text in (source, target, kind, data)]
     call("mount", encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3])
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from grpo_cli.errors import RunError
 from grpo_cli.sandbox import places
@@ -76,12 +76,14 @@ class Isolation:
         held: the protections in force.
         as_root: whether namespaces are made with root's power rather than through a user namespace.
         drop_user: whether root gives up its user id for one that owns nothing.
-        bubblewrap: path of `bwrap` where that makes the namespaces.
+        namespaces: whether namespaces are made at all.
+        bubblewrap: path of `bwrap` where that makes them.
     """
 
     held: tuple[str, ...] = ()
     as_root: bool = True
     drop_user: bool = True
+    namespaces: bool = True
     bubblewrap: str | None = None
 
 
@@ -165,6 +167,7 @@ class Program:
             "env": _environment(),
             "required": list(isolation.held) if strict else [],
             "as_root": isolation.as_root,
+            "namespaces": isolation.namespaces and not bubblewrap,
             "drop_user": isolation.drop_user,
             "given": list(GIVES) if bubblewrap else [],
             "shown": list(places.shown()),
@@ -209,7 +212,7 @@ class Program:
                 answer += chunk
         except TimeoutError:
             raise RunError("The sandbox could not be built: the launcher does not answer") from None
-        report = marshal.loads(answer) if answer else {"error": "the launcher ended without a word"}
+        report: dict[str, Any] = marshal.loads(answer) if answer else {"error": "the launcher ended without a word"}
         if "error" in report:
             raise RunError(f"The sandbox could not be built: {report['error']}")
         self.held = report["held"]

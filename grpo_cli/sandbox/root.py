@@ -76,6 +76,10 @@ def _inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + "/")
 
 
+def _in_any(path: str, folders: Sequence[str]) -> bool:
+    return any(_inside(path, folder) for folder in folders)
+
+
 def readable_without(shown: Sequence[str], hidden: Sequence[str]) -> tuple[list[str], list[str]]:
     """The same choice for Landlock, which can only add rights: name everything but the hidden folders.
 
@@ -88,10 +92,11 @@ def readable_without(shown: Sequence[str], hidden: Sequence[str]) -> tuple[list[
     """
     whole: list[str] = []
     listed: list[str] = []
-    waiting = list(shown)
+    waiting = [real for path in shown if (real := os.path.realpath(path)) == path or not _in_any(real, shown)]
     while waiting:
         path = waiting.pop()
-        if path in hidden:
+        # A rule for a link is one for what it leads to.
+        if path in hidden or os.path.islink(path):
             continue
         if any(_inside(one, path) for one in hidden):
             listed.append(path)

@@ -80,8 +80,9 @@ def ask(line: Line, request: dict[str, Any]) -> dict[str, Any]:
     if "error" in answer:
         kind = getattr(builtins, str(answer["error"]), None)
         # A failed assertion is for the tests alone to raise, and what is no Exception would end the judge.
-        plain = isinstance(kind, type) and issubclass(kind, Exception) and kind is not AssertionError
-        raise (kind if plain else RuntimeError)(str(answer.get("text")))
+        if isinstance(kind, type) and issubclass(kind, Exception) and kind is not AssertionError:
+            raise kind(str(answer.get("text")))
+        raise RuntimeError(str(answer.get("text")))
     return answer
 
 
