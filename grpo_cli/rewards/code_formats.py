@@ -77,9 +77,10 @@ def _from_text(text: str) -> Any:
     if not text.strip():
         return None
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return [text]
+    return [value] if isinstance(value, str) else value
 
 
 def _read_mapping(test: Mapping[str, Any], found: Tests) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from grpo_cli.errors import ConfigError, RunError
-from grpo_cli.sandbox.program import Isolation, Limits, Program
+from grpo_cli.sandbox.program import Isolation, Limits, Program, remove_stale_folders
 
 # What each protection does, in the order in which they are told.
 PROTECTIONS = {
@@ -97,6 +97,7 @@ def find_isolation() -> Isolation:
     """Try the ways there are, best first, and take the first without holes, else the one with most protections."""
     if sys.platform != "linux":
         raise ConfigError(f"Programs are run in a sandbox on Linux only, and this is {platform.system()}.")
+    remove_stale_folders()
     best = Isolation()
     for way in _ways():
         found = _try_out(way)

@@ -9,7 +9,7 @@ the ones that hold are reported before the program starts; where one that was as
 program does not start. Run as `python -I -S -c … SPEC`; standard library only, and as little of it as can be, since
 this starts once per program: no json, typing, contextlib or pathlib.
 """
-# ruff: noqa: PTH123, SIM105
+# ruff: noqa: PTH102, PTH123, SIM105
 
 from __future__ import annotations
 
@@ -203,6 +203,7 @@ def _restrict(spec: dict[str, Any], held: list[str]) -> None:
         os.chdir("/tmp")
     own_root = "root" in held
     if not own_root:
+        os.mkdir(spec["folder"], 0o700)
         os.chdir(spec["folder"])
     if "hostname" in held:
         _quietly(linux.call, "sethostname", b"sandbox", 7)

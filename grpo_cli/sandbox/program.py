@@ -155,8 +155,8 @@ class Program:
         passed = [[self._own(c) if isinstance(c, bytes) else c, number] for number, c in files.items()]
         reading, status = os.pipe()
         self._owned.append(reading)
-        if not strict or "root" not in isolation.held:
-            self._folder = tempfile.mkdtemp(prefix="grpo-sandbox-")
+        # Made by the launcher, and only where the program gets no root of its own.
+        self._folder = f"{tempfile.gettempdir()}/grpo-sandbox-{os.getpid()}-{os.urandom(8).hex()}"
         bubblewrap = isolation.bubblewrap
         spec = {
             "parent": 1 if bubblewrap else os.getpid(),
@@ -172,7 +172,7 @@ class Program:
             "given": list(GIVES) if bubblewrap else [],
             "shown": list(places.shown()),
             "hidden": list(places.hidden()),
-            "folder": self._folder or "/",
+            "folder": self._folder,
         }
         command = [places.python(), "-I", "-S", "-c", _LAUNCH.format(_PACKAGES), marshal.dumps(spec).hex()]
         if bubblewrap:
@@ -291,6 +291,14 @@ class Program:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def remove_stale_folders() -> None:
+    """Remove the folders of programs whose spawner was killed before it could."""
+    for folder in Path(tempfile.gettempdir()).glob("grpo-sandbox-*-*"):
+        spawner = folder.name.split("-")[2]
+        if spawner.isdigit() and not Path(f"/proc/{spawner}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _environment() -> dict[str, str]:

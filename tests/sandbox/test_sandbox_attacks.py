@@ -100,7 +100,8 @@ def test_nothing_outside_its_folder_can_be_written(kept, run, tmp_path):
     tmp_path.chmod(0o777)
     code = f"""{TRY}
 import os, sys
-for path in ({str(tmp_path)!r} + '/new', {str(victim)!r}, '/new', '/etc/new', '/usr/lib/new', os.__file__, '/var/tmp/new'):
+outside = ['/new', '/etc/new', '/usr/lib/new', os.__file__, '/var/tmp/new']
+for path in ({str(tmp_path)!r} + '/new', {str(victim)!r}, *outside):
     attempt(lambda: open(path, 'a').write('x'))
     attempt(lambda: os.chmod(path, 0o777))
     attempt(lambda: os.unlink(path))
@@ -310,7 +311,15 @@ except OSError:
 
 
 def test_a_memory_bomb_gets_no_memory(kept, run):
-    code = "held = []\ntry:\n    while True: held.append(bytearray(1 << 24))\nexcept MemoryError:\n    n = len(held); held = None; print(n)"
+    code = """
+held = []
+try:
+    while True: held.append(bytearray(1 << 24))
+except MemoryError:
+    count = len(held)
+    held = None
+    print(count)
+"""
     outcome = run(code, kept, memory_mb=256)
     assert outcome.code == 0
     assert int(outcome.stdout) < 16
