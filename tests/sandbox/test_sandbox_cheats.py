@@ -43,7 +43,8 @@ CHEATS = {
     "            if isinstance(value, dict) and 'expected' in value: return value['expected']\n"
     "        frame = frame.f_back\n    for one in gc.get_objects():\n"
     "        if isinstance(one, str) and 'assert add' in one: return 3\n    return 0",
-    "files": "import os, glob, re\ndef add(a, b):\n    for path in glob.glob('/*') + glob.glob('/tmp/**') + glob.glob('/usr/lib/*'):\n        try:\n"
+    "files": "import os, glob, re\ndef add(a, b):\n"
+    "    for path in glob.glob('/*') + glob.glob('/tmp/**') + glob.glob('/usr/lib/*'):\n        try:\n"
     "            if 'assert add(1, 2)' in open(path).read(): return 3\n        except Exception: pass\n    return 0",
     "descriptors": "import os\ndef add(a, b):\n    for n in range(100):\n        try:\n"
     "            os.lseek(n, 0, 0)\n            if b'== 42' in os.read(n, 99999): return 42\n"
