@@ -55,7 +55,8 @@ def main() -> None:
         one, all_ = min(alone), min(together)
         print(
             f"{name}: {PROGRAMS} programs one at a time {one:.2f} s ({1000 * one / PROGRAMS:.0f} ms each), "
-            f"{options.workers} at once {all_:.2f} s ({1000 * all_ / PROGRAMS:.0f} ms each): {one / all_:.2f} times as fast"
+            f"{options.workers} at once {all_:.2f} s ({1000 * all_ / PROGRAMS:.0f} ms each): "
+            f"{one / all_:.2f} times as fast"
         )
 
 

@@ -6,13 +6,15 @@ Descriptors: 4 the code, 5 the judge's requests, 6 the answers.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
+import importlib
 import sys
 import types
-from typing import Any
 
 from grpo_cli.sandbox.inside.wire import Line, decode, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main() -> None:
@@ -52,8 +54,8 @@ def _answer(request: dict[str, Any], module: types.ModuleType, find: Any, refer:
     arguments = decode(request["arguments"], find)
     options = decode(request["options"], find)
     value = target(*arguments, **options)
-    if inspect.iscoroutine(value):
-        value = asyncio.run(value)
+    if isinstance(value, types.CoroutineType):
+        value = importlib.import_module("asyncio").run(value)
     # A function may be about what it does to its arguments.
     return {"value": encode(value, refer), "arguments": encode(arguments, refer)}
 
@@ -66,7 +68,7 @@ def _find_function(module: types.ModuleType, name: str) -> Any:
     if name and hasattr(found.get("Solution"), name):
         return getattr(found["Solution"](), name)
     if not name:
-        own = [f for f in found.values() if inspect.isfunction(f) and f.__module__ == "solution"]
+        own = [f for f in found.values() if isinstance(f, types.FunctionType) and f.__module__ == "solution"]
         if own:
             return own[-1]
     raise NameError(f"name {name!r} is not defined")

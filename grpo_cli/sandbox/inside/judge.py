@@ -11,9 +11,12 @@ import importlib
 import json
 import os
 import sys
-from typing import Any
 
 from grpo_cli.sandbox.inside.wire import Line, allow_long_numbers, decode, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Gone(BaseException):

@@ -6,13 +6,15 @@ Written for both ends of a pipe of which the other end may be hostile: `decode` 
 from __future__ import annotations
 
 import collections
-import decimal
-import fractions
+import importlib
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 LONGEST_LINE = 16 << 20
 _LONGEST_ITERATOR = 100_000
@@ -28,9 +30,10 @@ _TEXTS: dict[str, Callable[[str], Any]] = {
     "int": lambda text: int(text, 16),
     "float": float.fromhex,
     "bytes": bytes.fromhex,
-    "decimal": decimal.Decimal,
-    "fraction": fractions.Fraction,
+    "decimal": lambda text: importlib.import_module("decimal").Decimal(text),
+    "fraction": lambda text: importlib.import_module("fractions").Fraction(text),
 }
+_ITERATORS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 
 
 def encode(value: Any, refer: Callable[[Any], int]) -> Any:
@@ -63,11 +66,11 @@ def encode(value: Any, refer: Callable[[Any], int]) -> Any:
             return [name, [encode(one, refer) for one in value]]
     if isinstance(value, range):
         return ["range", [value.start, value.stop, value.step]]
-    if isinstance(value, decimal.Decimal):
-        return ["decimal", str(value)]
-    if isinstance(value, fractions.Fraction):
-        return ["fraction", str(value)]
-    if isinstance(value, (Iterator, type({}.keys()), type({}.values()), type({}.items()))):
+    for module, name in (("decimal", "Decimal"), ("fractions", "Fraction")):
+        # There is none while nobody has imported it, which takes a while.
+        if isinstance(value, getattr(sys.modules.get(module), name, ())):
+            return [name.lower(), str(value)]
+    if isinstance(value, _ITERATORS) or hasattr(type(value), "__next__"):
         return ["iterator", [encode(one, refer) for one in itertools.islice(value, _LONGEST_ITERATOR)]]
     return ["object", refer(value)]
 
