@@ -60,6 +60,9 @@ def _launch(spec: dict[str, Any], status: int) -> int:
     linux.die_with_parent()
     if os.getppid() != spec["parent"]:
         return FAILED_TO_START
+    if spec["given"]:
+        # Inside bubblewrap it shares the program's namespaces.
+        linux.set_dumpable(False)
     os.umask(0o022)
     spec["launcher"], spec["spawned_by_root"] = os.getpid(), os.geteuid() == 0
     held: list[str] = list(spec["given"])

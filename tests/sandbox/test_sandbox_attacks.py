@@ -8,6 +8,8 @@ from __future__ import annotations
 import http.server
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -15,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grpo_cli.sandbox.program import Limits, Program
+from grpo_cli.sandbox.program import Limits, Program, remove_stale_folders
 
 # Prints "held", or what it got.
 TRY = """
@@ -397,6 +399,28 @@ def test_leaving_the_block_ends_a_running_program(kept):
     with Program("import time; time.sleep(60)", limits=Limits(), isolation=kept) as program:
         program.started()
     # nothing_is_left_behind looks for it.
+
+
+KILLED = """
+from grpo_cli.sandbox.program import Isolation, Limits, Program
+with Program("import time; print(1, flush=True); time.sleep(300)", limits=Limits(), isolation={isolation!r}) as program:
+    program.started()
+    print("ready", flush=True)
+    program.finish()
+"""
+
+
+def test_a_killed_spawner_takes_its_program_along(kept):
+    spawner = psutil.Popen([sys.executable, "-c", KILLED.format(isolation=kept)], stdout=subprocess.PIPE)
+    assert spawner.stdout.readline() == b"ready\n"
+    inside = spawner.children(recursive=True)
+    spawner.kill()
+    spawner.wait()
+    spawner.stdout.close()
+    assert inside
+    assert not psutil.wait_procs(inside, timeout=3)[1]
+    # The next one to run programs tidies up what it could not.
+    remove_stale_folders()
 
 
 def test_many_at_once_do_not_disturb_each_other(best, run):
