@@ -9,7 +9,7 @@ from grpo_cli.rewards.code_formats import parse_tests
 from grpo_cli.rewards.code_text import extract_code
 from grpo_cli.rewards.text import content_text
 from grpo_cli.sandbox.isolation import require_isolation
-from grpo_cli.sandbox.program import Limits
+from grpo_cli.sandbox.settings import Limits
 from grpo_cli.sandbox.verdicts import function_verdicts, output_verdicts
 
 _DEFINED = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]+(\w+)[ \t]*\(", re.MULTILINE)

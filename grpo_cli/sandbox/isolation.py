@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from grpo_cli.errors import ConfigError, RunError
-from grpo_cli.sandbox.program import Isolation, Limits, Program, remove_stale_folders
+from grpo_cli.sandbox.program import Program, remove_stale_folders
+from grpo_cli.sandbox.settings import Isolation, Limits
 
 # What each protection does, in the order in which they are told.
 PROTECTIONS = {

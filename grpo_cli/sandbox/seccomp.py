@@ -31,6 +31,9 @@ _ALWAYS: dict[str, tuple[int, int]] = {
     "move_mount": (429, 429),
     "open_tree": (428, 428),
     "fsopen": (430, 430),
+    "fsconfig": (431, 431),
+    "fspick": (433, 433),
+    "open_tree_attr": (467, 467),
     "fsmount": (432, 432),
     "mount_setattr": (442, 442),
     "unshare": (272, 97),
@@ -63,6 +66,17 @@ _ALWAYS: dict[str, tuple[int, int]] = {
     "shmget": (29, 194),
     "msgget": (68, 186),
     "mq_open": (240, 180),
+    # And that of others.
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
+    "semget": (64, 190),
+    "semop": (65, 193),
+    "semctl": (66, 191),
+    "semtimedop": (220, 192),
+    "mq_unlink": (241, 181),
 }
 # Where the program shares the machine's process numbers: reaching other processes.
 _REACHING_OTHERS: dict[str, tuple[int, int]] = {
@@ -106,10 +120,21 @@ _CHANGING_FILES: dict[str, tuple[int, int]] = {
     "removexattr": (197, 14),
     "lremovexattr": (198, 15),
     "fremovexattr": (199, 16),
+    "setxattrat": (463, 463),
+    "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
+    "openat2": (437, 437),
 }
 _FORKS: dict[str, tuple[int, int]] = {"fork": (57, 220), "vfork": (58, 220)}
 _CLONE, _CLONE3, _PRLIMIT = (56, 220), 435, (302, 261)
+_FCNTL, _IOCTL = (72, 25), (16, 29)
+# open and openat, each with the place of its flags; aarch64 has no open.
+_OPENS = (((2, 1), (257, 2)), ((56, 2),))
 _CLONE_THREAD = 0x10000
+# Having a signal of one's choice sent to any process when a file becomes ready.
+_SET_OWNER_OR_SIGNAL = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX
+_SET_OWNER = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP
+_WRITING, _TRUNCATING = 0b11, 0x200  # of open's flags
 _NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW* flag
 _X32_BIT = 0x40000000
 
@@ -164,6 +189,17 @@ def program(machine: str, *, processes: bool, shared_processes: bool, shared_fil
         inspect += [(_JSET, 1, 0, _CLONE_THREAD), refuse]
     inspect += [allow]
     steps += [(_JEQ, 0, len(inspect), clone), *inspect]
+    if shared_processes:
+        for number, values in ((_FCNTL[column], _SET_OWNER_OR_SIGNAL), (_IOCTL[column], _SET_OWNER)):
+            check = [(_LD, 0, 0, _ARGUMENT0 + 8)]
+            for value in values:
+                check += [(_JEQ, 0, 1, value), refuse]
+            steps += [(_JEQ, 0, len(check) + 1, number), *check, allow]
+    if shared_files:
+        # Old versions of Landlock let a file that may be read be opened for reading and emptied by that.
+        for number, flags in _OPENS[column]:
+            check = [(_LD, 0, 0, _ARGUMENT0 + 8 * flags), (_JSET, 0, 2, _TRUNCATING), (_JSET, 1, 0, _WRITING), refuse]
+            steps += [(_JEQ, 0, len(check) + 1, number), *check, allow]
     # Limits of another process, by number, are none of its business.
     steps += [(_JEQ, 0, 3, _PRLIMIT[column]), (_LD, 0, 0, _ARGUMENT0), (_JEQ, 1, 0, 0), refuse, allow]
     return b"".join(struct.pack("HBBI", *step) for step in steps)

@@ -16,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from grpo_cli.sandbox.program import Isolation, Limits, Program, read_before
+from grpo_cli.sandbox.program import Program, read_before
+from grpo_cli.sandbox.settings import Isolation, Limits
 
 _INSIDE = Path(__file__).with_name("inside")
 # Loading the tests and the code before the first verdict.

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from grpo_cli.sandbox import isolation
-from grpo_cli.sandbox.program import _RUN, Isolation, Limits, Program
+from grpo_cli.sandbox.program import _RUN, Program
+from grpo_cli.sandbox.settings import Isolation, Limits
 
 if sys.platform != "linux":
     collect_ignore_glob = ["test_*.py"]

@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grpo_cli.sandbox.program import Limits, Program, remove_stale_folders
+from grpo_cli.sandbox.program import Program, remove_stale_folders
+from grpo_cli.sandbox.settings import Limits
 
 # Prints "held", or what it got.
 TRY = """
@@ -109,6 +110,12 @@ for path in ({str(tmp_path)!r} + '/new', {str(victim)!r}, *outside):
     attempt(lambda: os.unlink(path))
     attempt(lambda: os.rename(path, 'moved'))
     attempt(lambda: os.truncate(path, 0))
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_TRUNC))
+    except OSError:
+        pass
+    else:
+        print('ESCAPED: emptied', path)
     attempt(lambda: os.utime(path))
 attempt(lambda: os.mkdir({str(tmp_path)!r} + '/folder'))
 attempt(lambda: os.rmdir({str(tmp_path)!r}))
@@ -190,6 +197,14 @@ for pid in ({os.getpid()}, {bystander.pid}, -1, 1, os.getppid(), -{os.getpgid(0)
     for request in (16, 0x4206):
         if pid > 0 and libc.ptrace(request, pid, 0, 0) == 0:
             print('ESCAPED: traced', pid)
+import fcntl
+def signal_by_file():
+    reading, writing = os.pipe()
+    fcntl.fcntl(reading, fcntl.F_SETOWN, {bystander.pid})
+    fcntl.fcntl(reading, 10, signal.SIGKILL)
+    fcntl.fcntl(reading, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    os.write(writing, b'x')
+attempt(lambda: signal_by_file() and 1 / 0 or 1 / 0)
 print('held')
 """
     try:
@@ -402,7 +417,8 @@ def test_leaving_the_block_ends_a_running_program(kept):
 
 
 KILLED = """
-from grpo_cli.sandbox.program import Isolation, Limits, Program
+from grpo_cli.sandbox.program import Program
+from grpo_cli.sandbox.settings import Isolation, Limits
 with Program("import time; print(1, flush=True); time.sleep(300)", limits=Limits(), isolation={isolation!r}) as program:
     program.started()
     print("ready", flush=True)

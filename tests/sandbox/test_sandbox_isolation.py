@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 
 import pytest
@@ -8,8 +9,9 @@ from grpo_cli.errors import RunError
 from grpo_cli.sandbox import isolation, landlock, places, seccomp
 from grpo_cli.sandbox.bubblewrap import bubblewrap_command
 from grpo_cli.sandbox.inside.wire import decode, encode
-from grpo_cli.sandbox.program import Limits, Program, remove_stale_folders
+from grpo_cli.sandbox.program import Program, remove_stale_folders
 from grpo_cli.sandbox.root import readable_without
+from grpo_cli.sandbox.settings import Limits
 
 
 def test_what_is_in_force_is_told_truthfully():
@@ -70,9 +72,9 @@ LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x50001, 0x50026
 
 
-def decide(instructions, arch, number, argument=0):
+def decide(instructions, arch, number, argument=0, second=0, third=0):
     """Run a filter as the kernel would."""
-    data = {0: number, 4: arch, 16: argument}
+    data = {0: number, 4: arch, 16: argument, 24: second, 32: third}
     steps = list(struct.iter_unpack("HBBI", instructions))
     at = held = 0
     while True:
@@ -95,8 +97,8 @@ def test_the_filter_of_system_calls(machine, arch, processes, shared):
     made = seccomp.program(machine, processes=processes, shared_processes=shared, shared_files=shared)
     clone, prlimit = seccomp._CLONE[column], seccomp._PRLIMIT[column]
 
-    def verdict(number, argument=0):
-        return decide(made, arch, number, argument)
+    def verdict(*call):
+        return decide(made, arch, *call)
 
     for numbers in seccomp._ALWAYS.values():
         assert verdict(numbers[column]) == EPERM
@@ -106,6 +108,14 @@ def test_the_filter_of_system_calls(machine, arch, processes, shared):
     assert verdict(clone, 0x3D0F00) == ALLOW  # what a thread is made with
     assert verdict(clone, 0x10000000) == verdict(clone, 0x10010000) == EPERM
     assert verdict(435) == ENOSYS
+    fcntl, ioctl, openat = [(72, 16, 257), (25, 29, 56)][column]
+    for number, command in ((fcntl, 8), (fcntl, 10), (fcntl, 15), (ioctl, 0x8901)):
+        assert verdict(number, 0, command) == (EPERM if shared else ALLOW)
+    assert verdict(fcntl, 0, 1) == verdict(ioctl, 0, 0x5401) == ALLOW
+    for flags, emptied in ((0, False), (os.O_TRUNC, True), (os.O_TRUNC | os.O_WRONLY, False)):
+        assert verdict(openat, 0, 0, flags) == (EPERM if emptied and shared else ALLOW)
+        if machine == "x86_64":
+            assert verdict(2, 0, flags) == (EPERM if emptied and shared else ALLOW)
     assert (verdict(prlimit, 0), verdict(prlimit, 7)) == (ALLOW, EPERM)
     assert verdict({"x86_64": 59, "aarch64": 221}[machine]) == ALLOW  # execve
     assert decide(made, 0x40000003, 1) == 0x80000000  # another architecture's calls
