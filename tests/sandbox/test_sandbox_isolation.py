@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
+import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +141,36 @@ def test_plain_values_cross_unchanged(value):
 def test_what_is_no_value_is_refused(forged):
     with pytest.raises(ValueError):
         decode(forged, find=lambda number: None)
+
+
+ANYBODY = """
+import sys
+sys.path.insert(0, {packages!r})
+from grpo_cli.sandbox.isolation import require_isolation
+from grpo_cli.sandbox.program import Program
+from grpo_cli.sandbox.settings import Limits
+code = "import os\\nfor n in range(9):\\n    try:\\n        if os.fork() == 0: os.kill(os.getpid(), 19)\\n"
+code += "    except OSError: break\\nprint(n, sorted(os.listdir('/')))"
+with Program(code, limits=Limits(processes=4), isolation=require_isolation()) as program:
+    print(program.finish().stdout.decode(), "root" in program.held)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_it_needs_no_privilege():
+    python = shutil.which("python3", path="/usr/local/bin:/usr/bin")
+    checked = subprocess.run([python or "false", "-c", "import sys; sys.exit(sys.version_info < (3, 10))"], check=False)
+    if checked.returncode:
+        pytest.skip("there is no Python of the system that another user could run")
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(isolation.__file__).parents[1]
+        shutil.copytree(package / "sandbox", Path(folder, "grpo_cli", "sandbox"))
+        for name in ("__init__.py", "errors.py"):
+            shutil.copy(package / name, Path(folder, "grpo_cli", name))
+        Path(folder).chmod(0o755)
+        command = [python, "-I", "-B", "-c", ANYBODY.format(packages=folder)]
+        ran = subprocess.run(command, user=65534, group=65534, extra_groups=[], cwd="/", capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    if ran.stdout.endswith("True\n"):
+        assert ran.stdout.startswith("3 ['dev', 'etc'")
+        assert "'home'" not in ran.stdout
