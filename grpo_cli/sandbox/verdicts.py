@@ -97,7 +97,7 @@ def function_verdicts(
         what = {"entry": entry or "", "setup": setup, "tests": list(tests[len(verdicts) :])}
         found, again = _one_run(code, what, limits, isolation, stop_at_failure)
         verdicts += found
-        if not again or (stop_at_failure and not all(verdicts)):
+        if not again:
             break
     return verdicts + [False] * (len(tests) - len(verdicts))
 
@@ -131,7 +131,10 @@ def _one_run(
             candidate.started()
             judge.started()
             verdicts = _read_verdicts(decisions[0], len(what["tests"]), limits.wall_seconds, stop_at_failure)
-            code_at_end = candidate.exit_code(1.0 if len(verdicts) < len(what["tests"]) else 0.0)
+            if len(verdicts) == len(what["tests"]) or (stop_at_failure and not all(verdicts)):
+                return verdicts, False
+            # The judge has seen the candidate's end a moment before we can.
+            code_at_end = candidate.exit_code(1.0)
             return verdicts, bool(verdicts) and code_at_end not in (None, _DID_NOT_LOAD, *_OUT_OF_TIME)
     finally:
         for descriptor in (*ours, decisions[0]):

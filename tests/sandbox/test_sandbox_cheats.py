@@ -192,3 +192,13 @@ def test_a_killed_worker_takes_its_programs_along(tests, number):
     worker.stdout.close()
     _, alive = psutil.wait_procs(inside, timeout=3)
     assert not alive
+
+
+def test_a_wrong_program_costs_no_waiting():
+    tests = ["assert f() == 2", "assert f() == 1"]
+    times = []
+    for _ in range(3):
+        before = time.monotonic()
+        assert score("def f(): return 1", tests) == 0.0
+        times.append(time.monotonic() - before)
+    assert min(times) < 0.9
