@@ -9,7 +9,7 @@ import re
 import sys
 import time
 
-from benchmarks.timing import compare, median_ms
+from benchmarks.timing import compare, medians_ms
 
 from grpo_cli.rewards.build import RewardContext, build_rewards
 from grpo_cli.rewards.guard.guard import Guard
@@ -28,7 +28,7 @@ def trivial(completion: str) -> float:
 def work(completion: str, answer: str, *, salt: int = 0) -> float:
     """A reward as they usually are: about a millisecond of regular expressions."""
     found = 0
-    for _ in range(10):
+    for _ in range(30):
         found += len(re.findall(r"(\d+)\s*[-+*/]\s*(\d+)", completion)) + salt
     return float(found > len(answer))
 
@@ -45,8 +45,8 @@ def own_cost() -> bool:
         texts = ["<answer>845</answer>" * 3] * BATCH
         prompts = ["What is 487+358?"] * BATCH
         reward = guard.rewards[0]
-        bare = median_ms(lambda: reward.reward(prompts, texts), 200)
-        cost = median_ms(lambda: reward(prompts, texts), 200) - bare
+        bare, under = medians_ms(lambda: reward.reward(prompts, texts), lambda: reward(prompts, texts), repeats=200)
+        cost = under - bare
     print(f"guard's own cost, batch of {BATCH} trivial completions: {cost:.2f} ms (bar 3 ms)")
     return cost <= 3.0
 
@@ -67,7 +67,9 @@ def together() -> bool:
             for reward in guard.rewards:
                 reward.reward(prompts, texts, answer=answers)
 
-        return compare("three CPU rewards, one after another / together", median_ms(in_turn), median_ms(at_once), 1.6)
+        return compare(
+            "three CPU rewards, one after another / together", *medians_ms(in_turn, at_once, repeats=15), 1.6
+        )
 
 
 def replacement() -> bool:
@@ -76,7 +78,10 @@ def replacement() -> bool:
         {"sleep": {"target": "benchmarks.bench_guard:sleeps", "timeout": 0.05, "max_failure_rate": 1.0}}
     ) as guard:
         reward = guard.rewards[0]
-        cost = median_ms(lambda: reward(["p"] * 2 * guard.workers, ["hang"] * 2 * guard.workers), 10) / 2 - 50
+        rounds = 2  # of hanging completions, 50 ms each
+        texts = ["hang"] * rounds * guard.workers
+        (taken,) = medians_ms(lambda: reward(["p"] * len(texts), list(texts)), repeats=10)
+        cost = taken / rounds - 50
     print(f"killing and replacing a worker: {cost:.1f} ms (bar 30 ms)")
     return cost <= 30
 

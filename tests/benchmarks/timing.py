@@ -7,15 +7,19 @@ import time
 from collections.abc import Callable
 
 
-def median_ms(work: Callable[[], object], repeats: int = 30) -> float:
-    """Median wall time of a call in milliseconds, after one call that does not count."""
-    work()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return 1e3 * statistics.median(times)
+def medians_ms(*works: Callable[[], object], repeats: int = 30) -> list[float]:
+    """Median wall time of each call in milliseconds.
+
+    They take turns, so that whatever else the machine does meets all of them; a first call of each does not count.
+    """
+    times: list[list[float]] = [[] for _ in works]
+    for repeat in range(repeats + 1):
+        for work, taken in zip(works, times, strict=True):
+            started = time.perf_counter()
+            work()
+            if repeat:
+                taken.append(time.perf_counter() - started)
+    return [1e3 * statistics.median(taken) for taken in times]
 
 
 def compare(what: str, slow_ms: float, fast_ms: float, bar: float) -> bool:
