@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
 from transformers import GenerationConfig
-from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
 from grpo_cli.evaluation.metrics import summarise
 from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.recorder import Recorder
+
+if TYPE_CHECKING:
+    from grpo_cli.training.trainer import RunTrainer
 
 
 class HeldOutEvaluation:
@@ -37,7 +39,7 @@ class HeldOutEvaluation:
 
     def __init__(
         self,
-        trainer: GRPOTrainer,
+        trainer: RunTrainer,
         dataset: Dataset,
         guard: Guard,
         settings: dict[str, Any],
@@ -46,7 +48,7 @@ class HeldOutEvaluation:
         self.trainer = trainer
         self.tokenizer: Any = trainer.processing_class
         self.dataset = dataset.select(chosen_rows(len(dataset), settings["limit"], settings["seed"]))
-        self.guard = guard
+        self.guard, self.combiner = guard, trainer.combiner
         self.rewards = guard.rewards
         self.settings = settings
         self.recorder = recorder
@@ -159,12 +161,18 @@ class HeldOutEvaluation:
     def _gather(self, local: list[dict[str, Any]], step: int) -> list[dict[str, Any]]:
         """All ranks' completions in the order of the data, as records."""
         everything = sorted(gather_object(local), key=lambda item: item["index"])
+        names = [reward.__name__ for reward in self.rewards]
+        given = [[item["scores"][name] for name in names] for item in everything]
+        combined = self.combiner.apply(given, names=names, training=False)
         return completion_records(
             step=step,
             prompts=[item["prompt"] for item in everything],
             completions=[item["completion"] for item in everything],
-            rewards={r.__name__: [item["scores"][r.__name__] for item in everything] for r in self.rewards},
-            weights={r.__name__: r.weight for r in self.rewards},
+            rewards={name: [row[i] for row in given] for i, name in enumerate(names)},
+            combined={name: [row[i] for row in combined] for i, name in enumerate(names)}
+            if self.combiner.changes_values
+            else None,
+            weights=dict(zip(names, self.combiner.weights(step), strict=True)),
             group_size=1,
             facts=[item["fact"] for item in everything],
         )

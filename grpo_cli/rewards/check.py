@@ -17,6 +17,7 @@ from grpo_cli.config.schema import reward_entry
 from grpo_cli.config.suggest import meant_or_known
 from grpo_cli.config.targets import Parameters, check_target, parameters_of, split_target
 from grpo_cli.config.values import problem as value_problem
+from grpo_cli.rewards.combine import check_combining
 from grpo_cli.rewards.signature import FILLED, RESERVED, unknown_options
 
 NO_REWARD = (
@@ -40,10 +41,11 @@ def check_rewards(cfg_reward: Mapping[str, Any] | None) -> list[str]:
     problems = []
     for name, entry in cfg_reward.items():
         problems.extend(_check_entry(str(name), entry))
-    weights = [entry.get("weight", 1.0) for entry in cfg_reward.values() if isinstance(entry, Mapping)]
-    if not problems and all(weight == 0 for weight in weights):
+    if problems:
+        return problems
+    if all(entry.get("weight", 1.0) == 0 and not entry.get("schedule") for entry in cfg_reward.values()):
         problems.append(f"reward.{next(iter(cfg_reward))}.weight: all weights are 0, so nothing would be learned")
-    return problems
+    return problems + check_combining(cfg_reward)
 
 
 def _check_entry(name: str, entry: Any) -> list[str]:

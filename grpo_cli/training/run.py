@@ -15,6 +15,7 @@ from grpo_cli.data.load import Data, load_data
 from grpo_cli.errors import ConfigError, RunError
 from grpo_cli.evaluation.held_out import HeldOutEvaluation
 from grpo_cli.rewards.build import RewardContext, build_rewards
+from grpo_cli.rewards.combine import Combiner
 from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
@@ -203,6 +204,7 @@ def build_trainer(
             model_path(config["model"]["name"]),
             recorder=recorder,
             guard=guard,
+            combiner=Combiner(config["reward"]),
             reward_funcs=list(guard.rewards),
             args=arguments,
             train_dataset=data.train,

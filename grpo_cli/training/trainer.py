@@ -16,6 +16,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 from trl import GRPOTrainer
 
 from grpo_cli.errors import RunError
+from grpo_cli.rewards.combine import Combiner
 from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.runs.checkpoints import mark_complete
 from grpo_cli.runs.completions import completion_records
@@ -32,10 +33,13 @@ class RunTrainer(GRPOTrainer):
     Args:
         recorder: where completions go.
         guard: what runs the rewards; its `rewards` are the trainer's reward functions.
+        combiner: what clips, normalises and gates their values, and weighs them at each step.
         arguments: everything `GRPOTrainer` takes.
     """
 
-    def __init__(self, *positional: Any, recorder: Recorder, guard: Guard, **arguments: Any) -> None:
+    def __init__(
+        self, *positional: Any, recorder: Recorder, guard: Guard, combiner: Combiner, **arguments: Any
+    ) -> None:
         super().__init__(*positional, **arguments)
         self.args: Any  # a GRPOConfig, which the base class does not say
         self._logs: dict[str, Any]
@@ -43,6 +47,8 @@ class RunTrainer(GRPOTrainer):
         self.num_generations_eval: int
         self.recorder = recorder
         self.guard = guard
+        self.combiner = combiner
+        self._given: dict[str, list[float]] = {}  # what the rewards gave to the batch at hand, before combining
         self.failures = 0  # rewards' failures on the batch at hand, on all ranks
         self.completion_tokens = 0
         self.last_completions: list[dict[str, Any]] = []
@@ -82,7 +88,18 @@ class RunTrainer(GRPOTrainer):
         self.guard.begin(prompts, completions, completion_ids_list, columns)
         scores = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         self._measure_rewards(scores)
-        return scores
+        return self._combine(scores)
+
+    def _combine(self, scores: torch.Tensor) -> torch.Tensor:
+        """What GRPO sums, out of what the rewards gave; and the weights it is summed with at this step.
+
+        Args:
+            scores: [B, rewards] of all ranks, NaN where a reward gave None; so every rank does the same.
+        """
+        self._given = dict(zip(self.reward_func_names, scores.T.tolist(), strict=True))
+        self.reward_weights = torch.tensor(self.combiner.weights(self.state.global_step), dtype=torch.float32)
+        training = cast(Any, self.model).training
+        return cast(torch.Tensor, self.combiner.apply(scores, names=self.reward_func_names, training=training))
 
     def _measure_rewards(self, scores: torch.Tensor) -> None:
         """Log of each reward, beside TRL's mean and std, what tells a broken one; over all ranks.
@@ -103,6 +120,8 @@ class RunTrainer(GRPOTrainer):
             metrics[f"rewards/{name}/timeouts"].append(timeouts / number)
             metrics[f"rewards/{name}/errors"].append(errors / number)
             metrics[f"rewards/{name}/ms"].append(1e3 * seconds / number)
+            if self.combiner.changes_values:  # TRL's mean is of the combined values then
+                metrics[f"rewards/{name}/given"].append(given.mean().item() if len(given) else math.nan)
 
     def _refuse_unscored(self, count: int) -> None:
         """End the run, on all ranks alike, when no reward scored anything: TRL would go on and train nothing.
@@ -130,7 +149,8 @@ class RunTrainer(GRPOTrainer):
             step=self.state.global_step + 1 if training else self.state.global_step,
             prompts=list(logs["prompt"])[-count:],
             completions=list(logs["completion"])[-count:],
-            rewards=rewards,
+            rewards=self._given,
+            combined=rewards if self.combiner.changes_values else None,
             weights=dict(zip(self.reward_func_names, self.reward_weights.tolist(), strict=True)),
             group_size=group_size,
             facts=facts,
@@ -188,6 +208,7 @@ class RunTrainer(GRPOTrainer):
             "loss": self._tr_loss.detach().cpu(),
             "last_logged": self._globalstep_last_logged,
             "completion_tokens": self.completion_tokens,
+            "combiner": self.combiner.state(),
         }
 
     def load_rollout_state(self, checkpoint: Path) -> None:
@@ -210,6 +231,7 @@ class RunTrainer(GRPOTrainer):
         self._tr_loss = state["loss"].to(self.args.device)
         self._globalstep_last_logged = state["last_logged"]
         self.completion_tokens = state["completion_tokens"]
+        self.combiner.load_state(state["combiner"])
 
 
 def _plain_columns(row: dict[str, Any]) -> dict[str, Any]:

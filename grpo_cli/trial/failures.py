@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +12,7 @@ from grpo_cli.config.suggest import meant_or_known
 from grpo_cli.config.targets import parameters_of
 from grpo_cli.errors import ConfigError
 from grpo_cli.rewards.build import RewardContext
+from grpo_cli.rewards.guard.replay import Replayed, replay
 from grpo_cli.runs.jsonl import parse
 
 FILE = "reward_failures.jsonl"
@@ -88,26 +88,22 @@ def read_failures(path: Path, line: int | None = None) -> list[tuple[int, dict[s
     return found
 
 
-def replay_failures(path: Path, line: int | None = None, replay: Callable[..., Any] | None = None) -> list[Failure]:
+def replay_failures(path: Path, line: int | None = None) -> list[Failure]:
     """Run recorded failures again, one after another, under guard: what hung is ended here too.
 
     Args:
         path: the file of failures, or its run folder.
         line: only the one in this line.
-        replay: runs one record again; the guard's by default.
 
     Raises:
         ConfigError: no such file, a record of another kind, or a reward that can no longer be built.
     """
     failures = read_failures(path, line)
-    if failures and replay is None:
-        from grpo_cli.rewards.guard.replay import replay  # type: ignore[no-redef]
-    assert replay is not None or not failures
     context = _context(path, [record for _, record in failures])
-    return [_again(number, record, replay(record, context=context)) for number, record in failures if replay]
+    return [_again(number, record, replay(record, context=context)) for number, record in failures]
 
 
-def _again(line: int, record: dict[str, Any], outcome: Any) -> Failure:
+def _again(line: int, record: dict[str, Any], outcome: Replayed) -> Failure:
     notes = ["the reward's source file has changed since"] if outcome.source_changed else []
     notes += [f"{key} is not whole in the record ({what})" for key, what in outcome.cut.items()]
     return Failure(

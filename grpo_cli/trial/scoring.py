@@ -1,20 +1,20 @@
-"""The one place where the trial calls rewards: every completion's value, time and error.
+"""The one place where the trial calls rewards: under guard, so that none can hang it; every value, time and error.
 
-A reward that raises does not end the trial; what it raised is a result like any other.
+A reward that raises, hangs or dies does not end the trial; what became of it is a result like any other.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from grpo_cli.errors import RunError
 from grpo_cli.rewards.build import RewardContext
-from grpo_cli.rewards.reward import AsyncReward, Reward
+from grpo_cli.rewards.guard.guard import Guard
+from grpo_cli.rewards.guard.guarded import GuardedReward
+from grpo_cli.rewards.guard.work import Outcome
+from grpo_cli.rewards.reward import Reward
 
 
 @dataclass
@@ -34,6 +34,7 @@ class Scores:
 
 # (prompts, completions, columns, completion ids) → the scores by reward.
 Score = Callable[[Sequence[Any], Sequence[Any], Mapping[str, Sequence[Any]], Sequence[Sequence[int]] | None], Any]
+Result = tuple[float | None, float, str | None]
 
 
 @contextlib.contextmanager
@@ -46,8 +47,8 @@ def scorer(
 ) -> Iterator[Score]:
     """Make what scores completions with every reward.
 
-    A function of TRL's form gets neighbours with the same prompt together, since it may compare the completions of
-    a group; any other gets one completion at a time.
+    A function of TRL's form gets all completions of a call, as in training; where it fails, neighbours with the same
+    prompt, and then one at a time, to see which it fails on.
 
     Args:
         rewards: built rewards.
@@ -59,37 +60,20 @@ def scorer(
         A function of N prompts, N completions, the rows' other columns (N values each) and, for rewards that take
         them, N lists of token ids; it gives `Scores` by reward.
     """
+    # Every completion is to be timed, and every failure to be seen.
+    limits = {name: {**entry, "cache": False, "on_error": "skip"} for name, entry in entries.items()}
+    with Guard(rewards, limits, context=context, settings=settings) as guard:
 
-    def score(
-        prompts: Sequence[Any],
-        completions: Sequence[Any],
-        columns: Mapping[str, Sequence[Any]],
-        completion_ids: Sequence[Sequence[int]] | None = None,
-    ) -> dict[str, Scores]:
-        batch = _Batch(prompts, completions, columns, completion_ids)
-        return {reward.__name__: _scores(reward, batch) for reward in rewards}
+        def score(
+            prompts: Sequence[Any],
+            completions: Sequence[Any],
+            columns: Mapping[str, Sequence[Any]],
+            completion_ids: Sequence[Sequence[int]] | None = None,
+        ) -> dict[str, Scores]:
+            batch = _Batch(prompts, completions, columns, completion_ids)
+            return {guarded.__name__: _scores(guarded, batch) for guarded in guard.rewards}
 
-    yield score
-
-
-def _scores(reward: Reward, batch: _Batch) -> Scores:
-    parts = [[i] for i in range(len(batch.completions))] if reward.signature.completion else _neighbours(batch.prompts)
-    if isinstance(reward, AsyncReward):
-        results = asyncio.run(_all_at_once(reward, batch, parts))
-    else:
-        results = [result for part in parts for result in _called(reward, batch, part)]
-    return Scores(*(list(column) for column in zip(*results, strict=True)))
-
-
-def _neighbours(prompts: Sequence[Any]) -> list[list[int]]:
-    """Places of neighbours with the same prompt, together."""
-    groups: list[list[int]] = []
-    for i, prompt in enumerate(prompts):
-        if groups and prompts[groups[-1][0]] == prompt:
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    return groups
+        yield score
 
 
 @dataclass(frozen=True)
@@ -110,45 +94,45 @@ class _Batch:
         )
 
 
-Result = tuple[float | None, float, str | None]
+def _scores(guarded: GuardedReward, batch: _Batch) -> Scores:
+    everything = list(range(len(batch.completions)))
+    if guarded.reward.signature.completion:
+        results = [_result(outcome) for outcome in _outcomes(guarded, batch, everything)]
+    else:
+        results = _together(guarded, batch, everything)
+    return Scores(*(list(column) for column in zip(*results, strict=True)))
 
 
-def _called(reward: Reward, batch: _Batch, part: Sequence[int]) -> list[Result]:
-    """One call; where it fails for several completions, one for each, to see which it is."""
+def _together(guarded: GuardedReward, batch: _Batch, part: Sequence[int]) -> list[Result]:
+    """One call of a function of TRL's form; where it fails, smaller ones."""
+    (outcome,) = _outcomes(guarded, batch, part)
+    if outcome.values is not None:
+        return [(value, outcome.seconds / len(part), None) for value in outcome.values]
+    if len(part) == 1:
+        return [_result(outcome)]
+    groups = _neighbours(batch, part)
+    smaller = groups if len(groups) > 1 else [[i] for i in part]
+    return [result for one in smaller for result in _together(guarded, batch, one)]
+
+
+def _outcomes(guarded: GuardedReward, batch: _Batch, part: Sequence[int]) -> list[Outcome]:
     prompts, completions, ids, columns = batch.take(part)
-    started = time.perf_counter()
-    try:
-        values = reward(prompts, completions, ids, **columns)
-    except (Exception, SystemExit) as failure:
-        if len(part) > 1:
-            return [result for i in part for result in _called(reward, batch, [i])]
-        return [(None, time.perf_counter() - started, _reason(failure))]
-    seconds = (time.perf_counter() - started) / len(part)
-    return [(value, seconds, None) for value in values]
+    outcomes: list[Outcome] = guarded.outcomes(prompts, completions, ids, **columns)
+    return outcomes
 
 
-async def _all_at_once(reward: AsyncReward, batch: _Batch, parts: Sequence[Sequence[int]]) -> list[Result]:
-    """An asynchronous reward on all parts together, as in training."""
-
-    async def one(part: Sequence[int]) -> list[Result]:
-        prompts, completions, ids, columns = batch.take(part)
-        started = time.perf_counter()
-        try:
-            values = await reward(prompts, completions, ids, **columns)
-        except (Exception, SystemExit) as failure:
-            if len(part) > 1:
-                return [result for i in part for result in await one([i])]
-            return [(None, time.perf_counter() - started, _reason(failure))]
-        seconds = time.perf_counter() - started
-        return [(value, seconds, None) for value in values]
-
-    return [result for results in await asyncio.gather(*(one(part) for part in parts)) for result in results]
+def _result(outcome: Outcome) -> Result:
+    if outcome.values is not None:
+        return outcome.values[0], outcome.seconds, None
+    return None, outcome.seconds, " ".join(outcome.what.split()).removeprefix("failed with ")[:200] or outcome.kind
 
 
-def _reason(failure: BaseException) -> str:
-    """What a reward raised, without the sentence that the trainer puts around it."""
-    cause = failure.__cause__ if isinstance(failure, RunError) and failure.__cause__ else failure
-    if isinstance(cause, RunError):
-        return str(cause).split(" for completion ")[0]
-    text = " ".join(str(cause).split())
-    return f"{type(cause).__name__}: {text[:200]}" if text else type(cause).__name__
+def _neighbours(batch: _Batch, part: Sequence[int]) -> list[list[int]]:
+    """Places of neighbours with the same prompt, together."""
+    groups: list[list[int]] = []
+    for i in part:
+        if groups and batch.prompts[groups[-1][0]] == batch.prompts[i]:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups

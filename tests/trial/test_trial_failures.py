@@ -1,76 +1,72 @@
-"""`grpo-reward replay`: records read, run again, and shown before and after."""
+"""`grpo-reward replay`: failures that a real guard recorded, run again, shown before and after."""
 
 from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field
 
 import pytest
 
 from grpo_cli.errors import ConfigError
+from grpo_cli.rewards.build import RewardContext, build_rewards
+from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.trial.failures import print_replayed, read_failures, replay_failures
 
+BROKEN = """import time
 
-@dataclass
-class Outcome:
-    kind: str
-    values: list | None = None
-    message: str = ""
-    seconds: float = 0.5
-    source_changed: bool = False
-    cut: dict = field(default_factory=dict)
-
-
-def again(record, context):
-    """Stands for the guard: a failure whose completion says so is mended."""
-    if record["completion"] == "mended":
-        return Outcome("ok", [1.0], source_changed=True)
-    return Outcome("timeout", message="after 0.5 s", cut={"completion": "300000 characters"})
+def mine(completion, answer):
+    if completion == "slow":
+        time.sleep(60)
+    return 1 / (completion != answer)
+"""
+MENDED = BROKEN.replace("time.sleep(60)", "return 0.0")
 
 
 @pytest.fixture
 def file(tmp_path):
+    """What a run leaves whose reward hangs on one completion and divides by zero on another."""
+    source = tmp_path / "mine.py"
+    source.write_text(BROKEN)
+    entries = {"mine": {"target": f"{source}:mine", "timeout": 0.3, "on_error": "skip"}}
+    context = RewardContext()
     path = tmp_path / "reward_failures.jsonl"
-    records = [
-        {"reward": "math", "kind": "timeout", "message": "after 10 s", "completion": "mended"},
-        {"reward": "math", "kind": "error", "message": "ValueError: no", "completion": "still bad"},
-    ]
-    path.write_text("".join(json.dumps(record) + "\n" for record in records) + '{"torn')
+    with Guard(build_rewards(entries, context=context), entries, context=context, failures=path) as guard:
+        scores = guard.rewards[0](["p"] * 3, ["slow", "8", "9"], answer=["8"] * 3)
+    assert scores == [None, None, 1.0]
+    source.write_text(MENDED)
+    with path.open("a") as torn:
+        torn.write('{"torn')
     return path
 
 
 def test_each_failure_is_run_again(file):
-    replayed = replay_failures(file, replay=again)
-    assert [(r.line, r.was, r.now, r.values) for r in replayed] == [
-        (1, "timeout", "ok", [1.0]),
-        (2, "error", "timeout", None),
-    ]
+    replayed = replay_failures(file)
+    assert sorted((r.was, r.now, r.values) for r in replayed) == [("error", "error", None), ("timeout", "ok", [0.0])]
     out = io.StringIO()
     print_replayed(replayed, out)
-    for words in ("1 of 2 still fail", "ValueError: no", "source file has changed", "completion is not whole"):
+    for words in ("1 of 2 still fail", "ZeroDivisionError", "source file has changed"):
         assert words in out.getvalue()
-    assert [r.line for r in replay_failures(file, 2, again)] == [2]
+    assert [r.line for r in replay_failures(file, 2)] == [2]
 
 
 def test_a_reward_that_takes_the_tokenizer_gets_the_runs(tmp_path):
-    given = []
-    (tmp_path / "mine.py").write_text("def mine(completion, tokenizer): return 1.0\n")
+    (tmp_path / "mine.py").write_text(
+        "def mine(completion, tokenizer): return len(tokenizer(completion)['input_ids'])\n"
+    )
     (tmp_path / "config.yaml").write_text("model: {name: embedded, tokenizer: null, chat_template: null}\n")
     record = {
         "reward": "mine",
         "entry": {"target": f"{tmp_path}/mine.py:mine"},
         "kind": "error",
-        "completion": "mended",
+        "form": "completion",
+        "facts": {"seed": 0, "prompt_opens_think": False},
+        "prompt": "p",
+        "completion": "8",
+        "columns": {},
     }
     (tmp_path / "reward_failures.jsonl").write_text(json.dumps(record) + "\n")
 
-    def remember(record, context):
-        given.append(context.tokenizer("8")["input_ids"])
-        return again(record, context)
-
-    assert not replay_failures(tmp_path, replay=remember)[0].fails
-    assert len(given[0]) == 1
+    assert [r.values for r in replay_failures(tmp_path)] == [[1.0]]
 
 
 def test_one_line_alone(file):
