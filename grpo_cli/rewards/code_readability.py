@@ -117,3 +117,9 @@ def _findings(ruff: str, code: str, rules: str) -> int:
         problem = ran.stderr.decode("utf-8", "replace").strip().splitlines()
         raise RunError(f"reward code_readability: ruff failed: {problem[0] if problem else ran.returncode}")
     return len(json.loads(ran.stdout))
+
+
+def preload() -> None:
+    """Import what the first call would."""
+    _ruff()
+    _decisions("")

@@ -119,3 +119,8 @@ def _validator(schema: str) -> Any:
         raise ValueError(f"schema {schema[:60]!r} is no JSON Schema: {reason}") from error
     # This registry fetches nothing from the network.
     return kind(loaded, registry=REGISTRY)
+
+
+def preload() -> None:
+    """Import what the first call would."""
+    json_schema("{}", {"type": "object"})

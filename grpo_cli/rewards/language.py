@@ -101,3 +101,8 @@ def _classify(text: str) -> str:
 
     # Lone surrogates have no UTF-8, which the classifier reads.
     return str(classify(text.encode("utf-8", "ignore").decode("utf-8"))[0])
+
+
+def preload() -> None:
+    """Import the classifier and its tables, which the first call would."""
+    _classify("hello")

@@ -42,6 +42,12 @@ _ENVIRONMENT = re.compile(r"\$|\\\(|\\\[|\\boxed")
 _FORMULA = re.compile(r"\s*\$((?:(?!answer|\\boxed)[^$\n])+)\$\s*", re.IGNORECASE)
 _COMMAND = re.compile(r"\\(?:text|mathrm|mbox|operatorname)\s?\{[^{}]*\}|\\[a-zA-Z]+")
 _WORD = re.compile(r"[^\W\d_]{3}")
+_FORMULAS = (
+    *(r"\frac{1}{2} + 2\sqrt{3}", "x^2 - 3x + 1", "x(x+2) = 5", r"2 \cdot 3^{-4}", r"-\frac{\pi}{4}", "1,234.5"),
+    *(r"\{1, 2, 3\}", "[0, 1)", r"\left(1, \frac{\pi}{4}\right)", r"(-\infty, 2] \cup [3, \infty)", r"x \le 1"),
+    *(r"\sin(x) + \log_2 8", r"\sum_{i=1}^{n} i^2", r"\int_0^1 x dx", r"\binom{5}{2}", r"|x - 1|", r"\text{yes}"),
+    r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}",
+)
 _PLAIN_NUMBER = re.compile(r"[-+\d\s.,/%]*")
 
 
@@ -157,6 +163,12 @@ def plain_number(text: str) -> Fraction | None:
     if whole is not None:
         return Fraction(int(whole), int(below or 1))
     return Fraction(int(sign + above_frac), int(below_frac))
+
+
+def preload() -> None:
+    """Import math-verify and read a formula of each kind: its parser builds its tables as it meets them (a second)."""
+    for formula in _FORMULAS:
+        _verify(f"${formula}$", rf"\boxed{{{formula}}}", "boxed")
 
 
 def is_readable(gold: str) -> bool:

@@ -111,3 +111,8 @@ def _is_arithmetic(node: ast.AST) -> bool:
 @lru_cache(maxsize=256)
 def _verifier(task: str, options: str) -> Any:
     return verifier(task, json.loads(options))
+
+
+def preload() -> None:
+    """Import the tasks, which the first call would."""
+    import reasoning_gym  # noqa: F401

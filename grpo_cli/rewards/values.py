@@ -130,8 +130,11 @@ def failure_of(error: BaseException, file: str | None = None) -> RewardFailure:
         raise error
     own = [f for f in frames if file and f.filename == file]
     outside = [f for f in frames if not f.filename.startswith(_PACKAGE)]
+    ours = type(error).__module__.startswith("grpo_cli.")  # raised on purpose: the text says all
     line = "".join(
-        f" at {f.filename}:{f.lineno} ({_short(f.line, quote=False)})" for f in (own or outside or frames)[-1:]
+        f" at {f.filename}:{f.lineno} ({_short(f.line, quote=False)})"
+        for f in (own or outside or frames)[-1:]
+        if not ours
     )
     return RewardFailure("error", f"failed with {type(error).__name__}: {_short(error, quote=False)}{line}")
 

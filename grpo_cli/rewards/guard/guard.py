@@ -156,8 +156,7 @@ class Guard:
         if (name, outcome.kind) in self._warned:
             return
         self._warned.add((name, outcome.kind))
-        ends = outcome.fatal or (guarded.limits.on_error == "raise" and outcome.kind in ("error", "value"))
-        if not ends:
+        if not outcome.ends_run(guarded.limits.on_error):
             becomes = "0.0" if guarded.limits.on_error == "zero" else "None"
             state = guarded.placement.own_worker and outcome.kind in ("timeout", "died")
             lost = "; its object starts anew, without its state" if state else ""

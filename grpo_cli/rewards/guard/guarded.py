@@ -182,7 +182,7 @@ class GuardedReward:
             error = self.reward.error(failure, batch.prompts, batch.completions, index, batch.columns)
             said = str(error)
             self.overseer.failed(self, batch, index, outcome, said)
-            if outcome.fatal or (self.limits.on_error == "raise" and outcome.kind in ("error", "value")):
+            if outcome.ends_run(self.limits.on_error):
                 raise error from failure.__cause__
             scores += [0.0 if self.limits.on_error == "zero" else None] * each
         if said:

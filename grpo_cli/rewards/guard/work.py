@@ -44,6 +44,10 @@ class Outcome:
         """Whether there are no values."""
         return self.kind != "ok"
 
+    def ends_run(self, on_error: str) -> bool:
+        """Whether it ends the run: what a reward says in a whole sentence (no money left, a wrong key) always does."""
+        return self.fatal or self.own or (on_error == "raise" and self.kind in ("error", "value"))
+
     def failure(self) -> RewardFailure | RunError:
         """The failure as an exception, its remote traceback chained."""
         error = RunError(self.what) if self.own else RewardFailure(self.kind, self.what, self.index)

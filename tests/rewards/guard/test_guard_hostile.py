@@ -10,12 +10,25 @@ from real_runs import REPOSITORY
 from rewards.hostile import HOSTILE
 
 from grpo_cli.config.importer import import_target
+from grpo_cli.data.builtin.reasoning_gym import reasoning_gym
 from grpo_cli.rewards.build import RewardContext, build_rewards
 from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.rewards.guard.limits import Limits
 from grpo_cli.rewards.guard.placement import place
 
 TIMEOUT = 5.0
+# What a row holds for rewards that want more than a text.
+COLUMNS = {
+    "choices": ["41", "42"],
+    "schema": {"type": "object", "properties": {"a": {"type": "integer"}}},
+    "pattern": r"(\d+,?)+$",
+    "language": "en",
+    "budget": 50,
+    "tests": ["assert f(1) == 42"],
+    "entry": reasoning_gym("leg_counting", size=1, num_test=0)["train"][0]["entry"],
+}
+# Wants settings that only a run has.
+SETTINGS = {"overlong": {"max_length": 100, "buffer": 20}, "cosine_length": {"max_length": 100}}
 
 
 def pure_rewards():
@@ -23,6 +36,7 @@ def pure_rewards():
     entries = {}
     for file in sorted((REPOSITORY / "conf" / "reward").glob("*.yaml")):
         entry = OmegaConf.to_container(OmegaConf.load(file))
+        entry |= {key: value for key, value in SETTINGS.get(file.stem, {}).items() if key in entry}
         if "???" not in entry.values() and inspect.isfunction(import_target(entry["target"])):
             (reward,) = build_rewards({file.stem: entry}, context=RewardContext())
             if place(reward, Limits.of(entry).isolate).where == "workers":
@@ -39,13 +53,13 @@ def test_the_set_is_what_it_says():
 @pytest.mark.slow
 def test_no_reward_of_ours_hangs_or_fails(tmp_path):
     entries = pure_rewards()
-    assert {"exact_match", "format", "length"} <= entries.keys()
+    assert {"exact_match", "math", "json_schema", "regex", "code_tests", "overlong", "self_bleu"} <= entries.keys()
     rewards = build_rewards(entries, context=RewardContext())
     completions = list(HOSTILE.values())
     n = len(completions)
-    columns = {name: ["42"] * n for reward in rewards for name in reward.columns}
+    columns = {name: [COLUMNS.get(name, "42")] * n for reward in rewards for name in reward.columns}
     with Guard(rewards, entries, context=RewardContext(), failures=tmp_path / "failures.jsonl") as guard:
-        guard.rewards[0](["1+1?"], ["warm"], [[1]], **{name: ["42"] for name in columns})
+        guard.rewards[0](["1+1?"], ["warm"], [[1]], **{name: [COLUMNS.get(name, "42")] for name in columns})
         started = time.perf_counter()
         guard.begin(["1+1?"] * n, completions, [[1]] * n, columns)
         for reward in guard.rewards:
