@@ -1,0 +1,99 @@
+"""The arithmetic of batches against groups, as `GRPOConfig.__post_init__` checks it at the launch's world size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from grpo_cli.config.schema import training_default
+from grpo_cli.preflight.batch import batch_problems
+from grpo_cli.preflight.finding import ERROR, NOTE, Finding, from_sentence
+from grpo_cli.preflight.show import process
+from grpo_cli.preflight.situation import Situation
+
+_WHY = (
+    "A generation batch holds whole groups: an advantage is a completion's reward against the other completions of its "
+    "prompt. TRL would refuse it in the worker."
+)
+_COUNTS = (
+    *("per_device_train_batch_size", "gradient_accumulation_steps", "num_iterations", "steps_per_generation"),
+    *("generation_batch_size", "per_device_eval_batch_size", "num_generations_eval"),
+)
+
+
+def positive(situation: Situation) -> Iterator[Finding]:
+    """Sizes below 1."""
+    for key in _COUNTS:
+        given = situation.training.get(key)
+        if isinstance(given, int) and not isinstance(given, bool) and given < 1:
+            default = training_default(key)
+            yield Finding(
+                "batch.positive",
+                ERROR,
+                f"training.{key}",
+                f"training.{key}={given} must be at least 1",
+                "Nothing can be divided into batches of that size.",
+                (f"training.{key}={'null' if default is None else default}",),
+            )
+
+
+def groups(situation: Situation) -> Iterator[Finding]:
+    """Group size against the generation batch."""
+    if any(True for _ in positive(situation)):
+        return
+    for sentence in batch_problems(situation.training, situation.world_size, training_default):
+        found = from_sentence("batch.groups", sentence, why=_WHY)
+        if "same thing twice" in sentence:
+            both = ("training.steps_per_generation=null", "training.generation_batch_size=null")
+            found = replace(found, code="batch.said_twice", fixes=both, why="TRL refuses the two together.")
+        yield found
+
+
+def evaluation_batch(situation: Situation) -> Iterator[Finding]:
+    """Group size against TRL's evaluation batch, where TRL evaluates."""
+    if situation.value("eval_strategy") == "no" or situation.value("num_generations") < 1:
+        return
+    size, world = situation.value("per_device_eval_batch_size"), situation.world_size
+    group = situation.value("num_generations_eval") or situation.value("num_generations")
+    if size < 1 or group < 1 or (size * world) % group == 0:
+        return
+    step = group // math.gcd(group, world)
+    nearest = max(step, round(size / step) * step)
+    divisors = [g for g in range(1, size * world + 1) if size * world % g == 0]
+    fewer = min(divisors, key=lambda g: (abs(g - group), g))
+    yield Finding(
+        "batch.evaluation",
+        ERROR,
+        "training.per_device_eval_batch_size",
+        f"training.per_device_eval_batch_size={size}: the evaluation batch of {size * world} ({size} × "
+        f"{process(world)}) does not hold whole groups of {group}",
+        "TRL evaluates in groups as it trains, and refuses it in the worker. evaluation.every is this program's own "
+        "evaluation, without groups.",
+        (
+            f"training.per_device_eval_batch_size={nearest}",
+            f"training.num_generations_eval={fewer}",
+            "training.eval_strategy=no",
+        ),
+    )
+
+
+def steps_across_generations(situation: Situation) -> Iterator[Finding]:
+    """Optimizer steps that mix completions of two generations."""
+    if not situation.sizes_valid:
+        return
+    plan = situation.batch
+    every, accumulation = plan.steps_per_generation * plan.num_iterations, plan.gradient_accumulation_steps
+    if every >= 1 and every % accumulation and accumulation % every:
+        nearest = max(accumulation, round(every / accumulation) * accumulation)
+        yield Finding(
+            "batch.straddling",
+            NOTE,
+            "training.steps_per_generation",
+            f"completions are generated every {every} micro-batches and the optimizer steps every {accumulation}",
+            "Some optimizer steps mix completions of two policies.",
+            (f"training.steps_per_generation={nearest}", f"training.gradient_accumulation_steps={every}"),
+        )
+
+
+RULES = (positive, groups, evaluation_batch, steps_across_generations)
