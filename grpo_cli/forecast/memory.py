@@ -18,7 +18,15 @@ GENERATION, LOGPROBS, BACKWARD, OPTIMIZER = "generation", "log-probabilities", "
 PHASES = (GENERATION, LOGPROBS, BACKWARD, OPTIMIZER)
 _TILE = 4096  # tokens and vocabulary columns of TRL's fused output projection (trl/kernels/chunked_logprob.py)
 # Bytes of optimizer state a trained parameter, by a part of the optimizer's name; AdamW's two moments in fp32 else.
-_STATE = (("8bit", 2.0), ("4bit", 1.0), ("adafactor", 0.1), ("sgd", 0.0), ("lion", 4.0), ("adagrad", 4.0), ("rmsprop", 4.0))
+_STATE = (
+    ("8bit", 2.0),
+    ("4bit", 1.0),
+    ("adafactor", 0.1),
+    ("sgd", 0.0),
+    ("lion", 4.0),
+    ("adagrad", 4.0),
+    ("rmsprop", 4.0),
+)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ def setup_of(situation: Situation, prompt_tokens: int | None = None) -> Setup | 
     method = config["peft"]["method"]
     half = bool(value("bf16") or value("fp16"))
     completion = int(value("max_completion_length") or 512)
-    prompt = prompt_tokens or config["dataset"].get("max_prompt_tokens") or ASSUMED_PROMPT
+    known = situation.rows.longest if situation.rows else None
+    prompt = prompt_tokens or config["dataset"].get("max_prompt_tokens") or known or ASSUMED_PROMPT
     if shape.context:
         prompt = max(1, min(prompt, shape.context - completion))
     dtype = str(config["model"]["dtype"])
@@ -64,3 +65,12 @@ def setup_of(situation: Situation, prompt_tokens: int | None = None) -> Setup | 
         vllm=vllm,
         base=BASE_CPU if situation.on_cpu else BASE_GPU,
     )
+
+
+def available(situation: Situation) -> float | None:
+    """Bytes that one process may use: its GPU's, or its share of the machine's; None where that is not known."""
+    if situation.on_cpu:
+        return situation.hardware.memory_bytes / situation.world_size
+    if situation.gpus and all(gpu.memory_mib for gpu in situation.gpus):
+        return float(min(gpu.memory_mib or 0 for gpu in situation.gpus) * MIB)
+    return None

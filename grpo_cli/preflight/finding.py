@@ -71,4 +71,5 @@ def from_sentence(code: str, sentence: str, severity: str = ERROR, why: str = ""
     """
     fixes = tuple(fix for fix in _ADVICE.findall(sentence) if "<" not in fix and "…" not in fix)
     key = re.match(r"[a-z_]+(?:\.\w+)*", sentence)
-    return Finding(code, severity, key[0] if key else "", sentence.rstrip("."), why, fixes, said=sentence)
+    what = sentence.partition("; write ")[0] if fixes else sentence
+    return Finding(code, severity, key[0] if key else "", what.rstrip("."), why, fixes, said=sentence)

@@ -16,6 +16,7 @@ from grpo_cli.errors import ConfigError
 
 _COUNTED_UP_TO = 8_000_000  # bytes of files; more is left to the worker and to the data part of grpo-check
 _AUTO_SHARE, _AUTO_MOST = 0.1, 500  # what test_size=auto holds out (grpo_cli.data.splits, which is heavy)
+_ADDITION_PROMPT, _ZEN_PROMPT = 32, 64  # tokens, the embedded model's chat template included
 _ADDITION, _ZEN = "grpo_cli.data.builtin.addition:addition", "grpo_cli.data.builtin.zen:zen"
 
 
@@ -26,10 +27,12 @@ class Rows:
     Attributes:
         train: to train on, at most.
         test: held out, at most.
+        longest: tokens of the longest prompt, of the built-in sets only.
     """
 
     train: int
     test: int
+    longest: int | None = None
 
 
 def known_rows(dataset: Mapping[str, Any]) -> Rows | None:
@@ -56,7 +59,8 @@ def known_rows(dataset: Mapping[str, Any]) -> Rows | None:
         test = _held_out(whole["test_size"], train)
         train -= test
     limit, test_limit = whole["limit"], whole["test_limit"]
-    return Rows(min(train, limit) if limit else train, min(test, test_limit) if test_limit else test)
+    longest = {_ADDITION: _ADDITION_PROMPT, _ZEN: _ZEN_PROMPT}.get(str(whole["generator"]))
+    return Rows(min(train, limit) if limit else train, min(test, test_limit) if test_limit else test, longest)
 
 
 def _split_sizes(whole: Mapping[str, Any]) -> tuple[int, int | None] | None:

@@ -47,7 +47,20 @@ def groups(situation: Situation) -> Iterator[Finding]:
         if "same thing twice" in sentence:
             both = ("training.steps_per_generation=null", "training.generation_batch_size=null")
             found = replace(found, code="batch.said_twice", fixes=both, why="TRL refuses the two together.")
+        elif "does not divide" in sentence:
+            found = replace(found, fixes=tuple(dict.fromkeys([*found.fixes, *_alternatives(situation)])))
         yield found
+
+
+def _alternatives(situation: Situation) -> Iterator[str]:
+    """Further ways to whole groups: the next larger group, more accumulation."""
+    plan = situation.batch
+    size, group = plan.generation_batch_size, plan.num_generations
+    if larger := next((g for g in range(group + 1, size + 1) if size % g == 0), None):
+        yield f"training.num_generations={larger}"
+    if not any(situation.training.get(key) for key in ("steps_per_generation", "generation_batch_size")):
+        step = group // math.gcd(group, plan.per_device_train_batch_size * plan.world_size)
+        yield f"training.gradient_accumulation_steps={math.ceil(plan.gradient_accumulation_steps / step) * step}"
 
 
 def evaluation_batch(situation: Situation) -> Iterator[Finding]:

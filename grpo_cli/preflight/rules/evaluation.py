@@ -126,7 +126,7 @@ def needs_held_out(situation: Situation) -> Iterator[Finding]:
             "evaluation.no_rows",
             ERROR,
             "training.eval_strategy",
-            f"training.eval_strategy={situation.value('eval_strategy')} needs held-out rows, and the data holds none out",
+            f"training.eval_strategy={situation.value('eval_strategy')} needs held-out rows, and there are none",
             "TRL refuses to evaluate without an evaluation set.",
             ("dataset.test_size=auto", "training.eval_strategy=no"),
         )
@@ -135,7 +135,7 @@ def needs_held_out(situation: Situation) -> Iterator[Finding]:
             "evaluation.not_measured",
             WARNING,
             "dataset.test_size",
-            f"objective={situation.config['objective']} is measured on held-out rows, and the data holds none out",
+            f"objective={situation.config['objective']} is measured on held-out rows, and there are none",
             "The run would end without its objective, and nothing would tell learning from memorizing.",
             ("dataset.test_size=auto", "objective=reward"),
         )

@@ -12,7 +12,9 @@ from grpo_cli.preflight.situation import Situation
 def launch(situation: Situation) -> Iterator[Finding]:
     """GPUs and processes asked for against those there are."""
     for sentence in situation.refused:
-        yield from_sentence("hardware.launch", sentence, why="The launch would fail, or wait for ranks that never come.")
+        yield from_sentence(
+            "hardware.launch", sentence, why="The launch would fail, or wait for ranks that never come."
+        )
 
 
 def cpu_only(situation: Situation) -> Iterator[Finding]:
@@ -85,8 +87,8 @@ def half_weights(situation: Situation) -> Iterator[Finding]:
             WARNING,
             "model.dtype",
             f"model.dtype={dtype} trains the weights themselves in 16 bits",
-            "bfloat16 keeps 8 bits of a weight: an update below about a 250th of it is rounded away, and GRPO's learning "
-            "rates are smaller than that. auto keeps float32 weights and computes in bfloat16.",
+            "bfloat16 keeps 8 bits of a weight: an update below about a 250th of it is rounded away, and GRPO's "
+            "learning rates are smaller than that. auto keeps float32 weights and computes in bfloat16.",
             ("model.dtype=auto", "peft=lora"),
         )
         return

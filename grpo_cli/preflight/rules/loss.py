@@ -72,7 +72,7 @@ def clipping(situation: Situation) -> Iterator[Finding]:
             WARNING,
             "training.epsilon_high",
             f"training.epsilon_high={high} is below training.epsilon={low}",
-            "The upper bound is there to be the wider one (clip-higher, arXiv 2503.14476), so that rare tokens can rise.",
+            "The upper bound is meant to be the wider one (clip-higher, arXiv 2503.14476): rare tokens can then rise.",
             (f"training.epsilon_high={low}", "training.epsilon_high=null"),
         )
     if loss == "cispo" and high is None:

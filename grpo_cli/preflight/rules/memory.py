@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from grpo_cli.forecast.memory import forecast, savings
-from grpo_cli.forecast.setup import MIB, setup_of
+from grpo_cli.forecast.setup import available, setup_of
 from grpo_cli.preflight.finding import ERROR, NOTE, WARNING, Finding
 from grpo_cli.preflight.show import size
 from grpo_cli.preflight.situation import Situation
@@ -40,7 +40,7 @@ def adapter_on_head(situation: Situation) -> Iterator[Finding]:
         ERROR,
         "peft.target_modules",
         "peft.target_modules names lm_head, which cannot have an adapter",
-        "TRL computes log-probabilities from lm_head.weight directly; the adapter would never be trained, so it refuses.",
+        "TRL computes log-probabilities from lm_head.weight itself, would never train the adapter, and so refuses.",
         (*fixes, "peft.target_modules=auto"),
     )
 
@@ -61,16 +61,10 @@ def adapter_rank(situation: Situation) -> Iterator[Finding]:
 
 def fits(situation: Situation) -> Iterator[Finding]:
     """The forecast against the memory of the GPU, or of the machine for ranks on the CPU."""
-    setup = setup_of(situation)
-    if setup is None:
+    setup, there = setup_of(situation), available(situation)
+    if setup is None or there is None:
         return
-    if situation.on_cpu:
-        there, where = situation.hardware.memory_bytes / situation.world_size, "each process's share of the memory"
-    elif situation.gpus and all(gpu.memory_mib for gpu in situation.gpus):
-        there = min(gpu.memory_mib or 0 for gpu in situation.gpus) * MIB
-        where = f"a {situation.gpus[0].name}"
-    else:
-        return
+    where = "each process's share of the memory" if situation.on_cpu else f"a {situation.gpus[0].name}"
     needed = forecast(setup)
     if needed.peak <= there:
         return

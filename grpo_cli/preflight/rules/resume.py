@@ -13,9 +13,9 @@ from grpo_cli.preflight.finding import ERROR, NOTE, WARNING, Finding
 from grpo_cli.preflight.situation import Situation
 from grpo_cli.rewards.source import reward_sources
 from grpo_cli.runs.checkpoints import COMPLETE_MARK, step_of
-from grpo_cli.runs.resume import Resumption, differences, explicit, find_interrupted, fingerprint, resumable
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.result import read_json
+from grpo_cli.runs.resume import Resumption, differences, explicit, find_interrupted, fingerprint, resumable
 
 # What a checkpoint cannot be loaded into once it has changed.
 _SHAPE = ("model.name", "model.revision", "peft.method", "peft.r", "peft.target_modules", "peft.use_dora")

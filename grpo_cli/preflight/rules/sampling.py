@@ -1,4 +1,4 @@
-"""How completions are drawn: filters that bias log-probabilities, sampling that gives every group one answer, lengths."""
+"""How completions are drawn: filters that bias log-probabilities, groups of one and the same answer, lengths."""
 
 from __future__ import annotations
 

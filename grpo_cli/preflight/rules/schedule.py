@@ -18,7 +18,9 @@ def learning_rate(situation: Situation) -> Iterator[Finding]:
             "schedule.no_rate",
             ERROR,
             "training.learning_rate",
-            f"training.learning_rate={rate} trains nothing" if rate == 0 else f"training.learning_rate={rate} is below 0",
+            f"training.learning_rate={rate} trains nothing"
+            if rate == 0
+            else f"training.learning_rate={rate} is below 0",
             "Weights stay as they are, and the run reports success.",
             ("training.learning_rate=1e-6",),
         )
@@ -111,7 +113,7 @@ def fused_liger(situation: Situation) -> Iterator[Finding]:
             ERROR,
             "training.liger_kernel_config",
             "training.liger_kernel_config.fused_linear_cross_entropy=true is not for GRPO",
-            "It replaces the model's forward pass, which TRL patches with its own fused output projection, and refuses.",
+            "It replaces the model's forward pass, which TRL patches with its own; TRL refuses it.",
             ("training.liger_kernel_config=null",),
         )
 
