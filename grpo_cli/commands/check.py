@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from grpo_cli.errors import EXIT_CONFIG, EXIT_SIGINT, ConfigError, GrpoTrainError
 
@@ -70,7 +70,7 @@ def main() -> int:
         options, overrides = split_options(argv)
         reports = _reports(overrides, options)
     except GrpoTrainError as error:
-        _refuse(error, as_json)
+        _refuse(error, argv, as_json)
         return EXIT_CONFIG
     except KeyboardInterrupt:
         return EXIT_SIGINT
@@ -174,21 +174,17 @@ def _show(report: Report, options: Options) -> None:
     print_report(report)
 
 
-def _refuse(error: GrpoTrainError, as_json: bool) -> None:
+def _refuse(error: GrpoTrainError, argv: Sequence[str], as_json: bool) -> None:
     """Tell what the composer refuses: as grpo-train would, or as findings."""
     if as_json:
-        from grpo_cli.preflight.finding import from_sentence
+        from grpo_cli.preflight.composition import composition_findings
         from grpo_cli.preflight.report import Report
 
-        findings = [from_sentence("configuration", sentence) for sentence in _sentences(error)]
-        print(json.dumps(Report(findings).as_dict(), indent=2, ensure_ascii=False))
+        report = Report(composition_findings(error.problems, argv))
+        print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
         return
-    for sentence in _sentences(error):
+    for sentence in error.problems:
         print(f"grpo-check: {sentence}", file=sys.stderr)
-
-
-def _sentences(error: Any) -> list[str]:
-    return str(error).splitlines()
 
 
 if __name__ == "__main__":

@@ -16,32 +16,10 @@ _WHY = (
     "A generation batch holds whole groups: an advantage is a completion's reward against the other completions of its "
     "prompt. TRL would refuse it in the worker."
 )
-_COUNTS = (
-    *("per_device_train_batch_size", "gradient_accumulation_steps", "num_iterations", "steps_per_generation"),
-    *("generation_batch_size", "per_device_eval_batch_size", "num_generations_eval"),
-)
-
-
-def positive(situation: Situation) -> Iterator[Finding]:
-    """Sizes below 1."""
-    for key in _COUNTS:
-        given = situation.training.get(key)
-        if isinstance(given, int) and not isinstance(given, bool) and given < 1:
-            default = training_default(key)
-            yield Finding(
-                "batch.positive",
-                ERROR,
-                f"training.{key}",
-                f"training.{key}={given} must be at least 1",
-                "Nothing can be divided into batches of that size.",
-                (f"training.{key}={'null' if default is None else default}",),
-            )
 
 
 def groups(situation: Situation) -> Iterator[Finding]:
     """Group size against the generation batch."""
-    if any(True for _ in positive(situation)):
-        return
     for sentence in batch_problems(situation.training, situation.world_size, training_default):
         found = from_sentence("batch.groups", sentence, why=_WHY)
         if "same thing twice" in sentence:
@@ -65,7 +43,7 @@ def _alternatives(situation: Situation) -> Iterator[str]:
 
 def evaluation_batch(situation: Situation) -> Iterator[Finding]:
     """Group size against TRL's evaluation batch, where TRL evaluates."""
-    if situation.value("eval_strategy") == "no" or situation.value("num_generations") < 1:
+    if situation.value("eval_strategy") == "no" or not situation.sizes_valid:
         return
     size, world = situation.value("per_device_eval_batch_size"), situation.world_size
     group = situation.value("num_generations_eval") or situation.value("num_generations")
@@ -109,4 +87,4 @@ def steps_across_generations(situation: Situation) -> Iterator[Finding]:
         )
 
 
-RULES = (positive, groups, evaluation_batch, steps_across_generations)
+RULES = (groups, evaluation_batch, steps_across_generations)

@@ -61,7 +61,8 @@ def best_model(situation: Situation) -> Iterator[Finding]:
             "choose among checkpoints.)",
             (
                 f"training.{key}={off[key]}",
-                f"training.eval_strategy=steps training.eval_steps={int(value('save_steps')) or 50}",
+                f"training.eval_strategy=steps training.eval_steps={int(value('save_steps')) or 50}"
+                + ("" if metric else " training.metric_for_best_model=reward"),
             ),
         )
         return

@@ -82,7 +82,7 @@ def disk_space(situation: Situation) -> Iterator[Finding]:
     if kept and not situation.value("save_only_model"):
         fixes.append("training.save_only_model=true")
     if kept > 2:
-        fixes.append("training.save_total_limit=1")
+        fixes += ["training.save_total_limit=1", "training.save_only_model=true training.save_total_limit=1"]
     if kept:
         fixes.append("training.save_strategy=no")
     yield Finding(

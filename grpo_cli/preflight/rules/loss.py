@@ -29,7 +29,7 @@ def importance_level(situation: Situation) -> Iterator[Finding]:
             "training.importance_sampling_level",
             f"training.loss_type=vespo with training.importance_sampling_level={level} weighs sequences twice",
             "VESPO forms the sequence weight itself out of token ratios.",
-            ("training.importance_sampling_level=token", "algorithm=vespo"),
+            ("training.importance_sampling_level=token",),
         )
     if level == "sequence" and loss in ("bnpo", "dr_grpo", "dapo", "cispo"):
         yield Finding(
@@ -47,14 +47,14 @@ def importance_level(situation: Situation) -> Iterator[Finding]:
 def clipping(situation: Situation) -> Iterator[Finding]:
     """The bounds of the clip."""
     loss, low, high = (situation.value(key) for key in ("loss_type", "epsilon", "epsilon_high"))
-    if low < 0 or (high is not None and high <= 0):
+    if high is not None and high <= 0:
         yield Finding(
             "loss.epsilon",
             ERROR,
-            "training.epsilon" if low < 0 else "training.epsilon_high",
-            f"training.epsilon={low}, training.epsilon_high={high}: a bound of the clip must be above 0",
-            "The ratio of a step's first pass is 1, so it would be clipped at once and nothing be learned.",
-            ("training.epsilon=0.2" if low < 0 else "training.epsilon_high=null",),
+            "training.epsilon_high",
+            f"training.epsilon_high={high} must be above 0",
+            "The ratio of a step's first pass is 1, so good completions would be clipped at once.",
+            ("training.epsilon_high=null",),
         )
         return
     if low >= 1 and loss in _CLIPPED:
@@ -109,15 +109,6 @@ def clipping(situation: Situation) -> Iterator[Finding]:
 def reference(situation: Situation) -> Iterator[Finding]:
     """Keys of the reference model without one."""
     beta, adapter = situation.value("beta"), situation.config["peft"]["method"] != "none"
-    if beta < 0:
-        yield Finding(
-            "loss.beta",
-            ERROR,
-            "training.beta",
-            f"training.beta={beta} must be 0 or more",
-            "A negative weight drives the policy away from its reference without end.",
-            ("training.beta=0", f"training.beta={-beta}"),
-        )
     if not situation.value("sync_ref_model"):
         return
     if adapter:
@@ -143,12 +134,12 @@ def reference(situation: Situation) -> Iterator[Finding]:
 def entropy(situation: Situation) -> Iterator[Finding]:
     """The share of tokens that is trained, by their entropy."""
     quantile = situation.value("top_entropy_quantile")
-    if not 0 < quantile <= 1:
+    if quantile == 0:
         yield Finding(
             "loss.top_entropy",
             ERROR,
             "training.top_entropy_quantile",
-            f"training.top_entropy_quantile={quantile} must be above 0 and at most 1",
+            "training.top_entropy_quantile=0 trains no token at all",
             "It is the share of tokens that is trained; 1 trains all, 0.2 the fifth with the highest entropy.",
             ("training.top_entropy_quantile=1.0", "training.top_entropy_quantile=0.2"),
         )

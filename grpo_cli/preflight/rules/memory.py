@@ -45,20 +45,6 @@ def adapter_on_head(situation: Situation) -> Iterator[Finding]:
     )
 
 
-def adapter_rank(situation: Situation) -> Iterator[Finding]:
-    """Ranks below 1."""
-    peft = situation.config["peft"]
-    if peft["method"] != "none" and peft["r"] < 1:
-        yield Finding(
-            "memory.adapter_rank",
-            ERROR,
-            "peft.r",
-            f"peft.r={peft['r']} must be at least 1",
-            "It is the rank of the adapter's matrices.",
-            ("peft.r=16", "peft=none"),
-        )
-
-
 def fits(situation: Situation) -> Iterator[Finding]:
     """The forecast against the memory of the GPU, or of the machine for ranks on the CPU."""
     setup, there = setup_of(situation), available(situation)
@@ -81,4 +67,4 @@ def fits(situation: Situation) -> Iterator[Finding]:
     )
 
 
-RULES = (reference_copy, adapter_on_head, adapter_rank, fits)
+RULES = (reference_copy, adapter_on_head, fits)

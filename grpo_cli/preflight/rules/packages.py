@@ -21,7 +21,7 @@ def missing(situation: Situation) -> Iterator[Finding]:
             finding = replace(finding, install=command[0])
         else:  # no such tracker
             meant = re.search(r"did you mean '(\w+)'", sentence)
-            fixes = (*((f"tracker={meant[1]}",) if meant else ()), "tracker=none")
+            fixes = (*((f"training.report_to={meant[1]}",) if meant else ()), "training.report_to=none")
             finding = replace(finding, code="packages.tracker_name", fixes=fixes, why="There is no such integration.")
         yield finding
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from grpo_cli.preflight.finding import ERROR, NOTE, WARNING, Finding
 from grpo_cli.preflight.situation import Situation
@@ -14,48 +13,12 @@ _BIAS = (
 )
 
 
-def valid(situation: Situation) -> Iterator[Finding]:
-    """Values that generation refuses, or that divide by zero."""
-    temperature, top_p, top_k = (situation.value(key) for key in ("temperature", "top_p", "top_k"))
-    if temperature <= 0:
-        yield Finding(
-            "sampling.temperature",
-            ERROR,
-            "training.temperature",
-            f"training.temperature={temperature} must be above 0",
-            "Completions have to be sampled: without differences within a group there is no advantage. (Held-out "
-            "evaluation has a temperature of its own, and is greedy.)",
-            ("training.temperature=1.0", "training.temperature=0.7"),
-        )
-    if not 0 < top_p <= 1:
-        yield _outside("top_p", top_p, "above 0 and at most 1", "1.0")
-    if top_k is not None and top_k < 0:
-        yield _outside("top_k", top_k, "0 (all tokens) or more", "0")
-    min_p = situation.value("min_p")
-    if min_p is not None and not 0 <= min_p <= 1:
-        yield _outside("min_p", min_p, "between 0 and 1", "null")
-    penalty = situation.value("repetition_penalty")
-    if penalty <= 0:
-        yield _outside("repetition_penalty", penalty, "above 0", "1.0")
-
-
-def _outside(key: str, value: Any, allowed: str, fix: str) -> Finding:
-    return Finding(
-        f"sampling.{key}_range",
-        ERROR,
-        f"training.{key}",
-        f"training.{key}={value} must be {allowed}",
-        "Generation refuses it at step 1.",
-        (f"training.{key}={fix}",),
-    )
-
-
 def filters(situation: Situation) -> Iterator[Finding]:
     """Sampling filters and penalties."""
     neutral = {"top_p": (1.0, "1.0"), "top_k": (0, "0"), "min_p": (None, "null"), "repetition_penalty": (1.0, "1.0")}
     for key, (none, fix) in neutral.items():
         value = situation.value(key)
-        if value != none and not (key in ("min_p", "top_k") and not value) and _valid(key, value):
+        if value != none and not (key in ("min_p", "top_k") and not value):
             yield Finding(
                 "sampling.filter",
                 WARNING,
@@ -64,10 +27,6 @@ def filters(situation: Situation) -> Iterator[Finding]:
                 _BIAS,
                 (f"training.{key}={fix}",),
             )
-
-
-def _valid(key: str, value: Any) -> bool:
-    return value > 0 and (key in ("top_k", "repetition_penalty") or value <= 1)
 
 
 def generation_kwargs(situation: Situation) -> Iterator[Finding]:
@@ -101,16 +60,7 @@ def generation_kwargs(situation: Situation) -> Iterator[Finding]:
 def completion_length(situation: Situation) -> Iterator[Finding]:
     """Completions against the model's context."""
     longest, shape = situation.value("max_completion_length"), situation.architecture
-    if longest is not None and longest < 1:
-        yield Finding(
-            "sampling.completion_length",
-            ERROR,
-            "training.max_completion_length",
-            f"training.max_completion_length={longest} must be at least 1",
-            "There would be nothing to score.",
-            ("training.max_completion_length=512",),
-        )
-    elif longest and shape and shape.context and longest >= shape.context:
+    if longest and shape and shape.context and longest >= shape.context:
         yield Finding(
             "sampling.context",
             ERROR,
@@ -143,4 +93,4 @@ def completion_length(situation: Situation) -> Iterator[Finding]:
         )
 
 
-RULES = (valid, filters, generation_kwargs, completion_length)
+RULES = (filters, generation_kwargs, completion_length)

@@ -1,4 +1,4 @@
-"""Learning rate, number of steps, saving: settings under which nothing, or nothing good, is learned."""
+"""Learning rate, warm-up, sharding: settings under which nothing, or nothing good, is learned."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ _HIGH_RATE = 1e-2
 def learning_rate(situation: Situation) -> Iterator[Finding]:
     """Rates that move nothing, or break everything."""
     rate = situation.value("learning_rate")
-    if rate <= 0:
+    if rate == 0:
         yield Finding(
             "schedule.no_rate",
             ERROR,
             "training.learning_rate",
-            f"training.learning_rate={rate} trains nothing"
-            if rate == 0
-            else f"training.learning_rate={rate} is below 0",
+            "training.learning_rate=0 trains nothing",
             "Weights stay as they are, and the run reports success.",
             ("training.learning_rate=1e-6",),
         )
@@ -45,29 +43,10 @@ def learning_rate(situation: Situation) -> Iterator[Finding]:
         )
 
 
-def length(situation: Situation) -> Iterator[Finding]:
-    """Runs without steps."""
-    steps, epochs = situation.value("max_steps"), situation.value("num_train_epochs")
-    if steps <= 0 and epochs <= 0:
-        yield Finding(
-            "schedule.no_steps",
-            ERROR,
-            "training.num_train_epochs",
-            f"training.num_train_epochs={epochs} and training.max_steps={steps}: there is no step to train",
-            "One of the two has to be above 0.",
-            ("training.num_train_epochs=1", "training.max_steps=100"),
-        )
-    warmup = situation.value("warmup_steps")
-    if warmup < 0:
-        yield Finding(
-            "schedule.warmup",
-            ERROR,
-            "training.warmup_steps",
-            f"training.warmup_steps={warmup} must be 0 or more",
-            "transformers refuses it in the worker.",
-            ("training.warmup_steps=0",),
-        )
-    elif steps > 0 and warmup >= steps and warmup >= 1:
+def warmup(situation: Situation) -> Iterator[Finding]:
+    """A warm-up that outlasts the run."""
+    steps, warmup = situation.value("max_steps"), situation.value("warmup_steps")
+    if steps > 0 and warmup >= steps and warmup >= 1:
         yield Finding(
             "schedule.warmup_long",
             NOTE,
@@ -75,19 +54,6 @@ def length(situation: Situation) -> Iterator[Finding]:
             f"training.warmup_steps={warmup} of training.max_steps={steps}: the learning rate never arrives",
             "Training ends while the rate still rises.",
             (f"training.warmup_steps={max(0, steps // 10)}",),
-        )
-
-
-def logging(situation: Situation) -> Iterator[Finding]:
-    """Intervals of 0 steps."""
-    if situation.value("logging_steps") == 0 and situation.training.get("logging_strategy", "steps") == "steps":
-        yield Finding(
-            "schedule.logging",
-            ERROR,
-            "training.logging_steps",
-            "training.logging_steps=0 is no interval",
-            "transformers refuses it in the worker.",
-            ("training.logging_steps=1",),
         )
 
 
@@ -131,4 +97,4 @@ def sharding(situation: Situation) -> Iterator[Finding]:
         )
 
 
-RULES = (learning_rate, length, logging, checkpointing_kwargs, fused_liger, sharding)
+RULES = (learning_rate, warmup, checkpointing_kwargs, fused_liger, sharding)

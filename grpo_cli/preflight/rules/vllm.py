@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from grpo_cli.config.fields import show
+from grpo_cli.config.schema import training_default
 from grpo_cli.preflight.finding import ERROR, WARNING, Finding
 from grpo_cli.preflight.situation import Situation
 
@@ -28,8 +30,12 @@ def without_vllm(situation: Situation) -> Iterator[Finding]:
             f"training.{idle[0]}",
             f"{listed} set vLLM, which this run does not use",
             "They have no effect; a regular expression for outputs, for one, is then not enforced.",
-            (" ".join(f"training.{key}=null" for key in idle), "rollout=vllm_colocate"),
+            (" ".join(f"training.{key}={_default(key)}" for key in idle), "rollout=vllm_colocate"),
         )
+
+
+def _default(key: str) -> str:
+    return show(training_default(key))
 
 
 def tensor_parallel(situation: Situation) -> Iterator[Finding]:
@@ -56,16 +62,7 @@ def memory_share(situation: Situation) -> Iterator[Finding]:
     if not situation.value("use_vllm") or situation.value("vllm_mode") != "colocate":
         return
     share = situation.value("vllm_gpu_memory_utilization")
-    if not 0 < share <= 1:
-        yield Finding(
-            "vllm.memory_share_range",
-            ERROR,
-            "training.vllm_gpu_memory_utilization",
-            f"training.vllm_gpu_memory_utilization={share} must be above 0 and at most 1",
-            "It is the share of the GPU's memory that the engine may hold.",
-            ("training.vllm_gpu_memory_utilization=0.3",),
-        )
-    elif share > 0.6 and not situation.value("vllm_enable_sleep_mode"):
+    if share > 0.6 and not situation.value("vllm_enable_sleep_mode"):
         yield Finding(
             "vllm.memory_share",
             WARNING,
@@ -114,7 +111,10 @@ def correction(situation: Situation) -> Iterator[Finding]:
             "training.vllm_importance_sampling_mode",
             f"training.loss_type=vespo does not go with training.vllm_importance_sampling_mode={mode}",
             "VESPO forms sequence weights itself and corrects token by token; TRL refuses it after loading the model.",
-            ("training.vllm_importance_sampling_mode=token_truncate", "algorithm=vespo"),
+            (
+                "training.vllm_importance_sampling_mode=token_truncate",
+                "training.vllm_importance_sampling_mode=token_mask",
+            ),
         )
 
 
