@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grpo_cli.data.builtin.addition import addition
-from grpo_cli.data.check import DEFAULTS
+from grpo_cli.data.check import DEFAULTS, required_data_files
 from grpo_cli.data.files import locate
 from grpo_cli.data.readers import read_rows
 from grpo_cli.errors import ConfigError
@@ -46,12 +46,12 @@ def known_rows(dataset: Mapping[str, Any]) -> Rows | None:
         user's own, Parquet, files above 8 MB.
     """
     whole = {**DEFAULTS, **dataset}
-    if whole["streaming"] or whole["mixture"]:
+    if whole["streaming"] or whole["mixture"] or required_data_files(dataset):
         return None
     try:
         found = _split_sizes(whole)
     except (ConfigError, OSError, UnicodeDecodeError, ValueError):
-        return None  # said elsewhere
+        return None  # the worker says what is wrong there
     if found is None:
         return None
     train, test = found

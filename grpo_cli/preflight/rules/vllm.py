@@ -24,18 +24,15 @@ def without_vllm(situation: Situation) -> Iterator[Finding]:
     idle = [key for key in _ENGINE if situation.is_set(key)]
     if idle:
         listed = ", ".join(f"training.{key}" for key in idle)
+        unset = " ".join(f"training.{key}={show(training_default(key))}" for key in idle)
         yield Finding(
             "vllm.unused_keys",
             WARNING,
             f"training.{idle[0]}",
             f"{listed} set vLLM, which this run does not use",
             "They have no effect; a regular expression for outputs, for one, is then not enforced.",
-            (" ".join(f"training.{key}={_default(key)}" for key in idle), "rollout=vllm_colocate"),
+            (unset, "rollout=vllm_colocate") if situation.gpus else (unset,),
         )
-
-
-def _default(key: str) -> str:
-    return show(training_default(key))
 
 
 def tensor_parallel(situation: Situation) -> Iterator[Finding]:
