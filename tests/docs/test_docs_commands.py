@@ -30,6 +30,8 @@ def shell(tmp_path):
     programs.mkdir()
     (programs / "grpo-train").write_text(SHIM, encoding="utf-8")
     (programs / "grpo-train").chmod(0o755)
+    (programs / "grpo-check").write_text(f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.check "$@"\n')
+    (programs / "grpo-check").chmod(0o755)
     environment = {
         **os.environ,
         "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
