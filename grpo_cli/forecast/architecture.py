@@ -39,6 +39,8 @@ class Architecture:
         adapter_widths: sum over those layers of (inputs + outputs): one rank of LoRA has so many parameters.
         weight_bits: bits of a stored weight, from `dtype` of the config.
         model_type: transformers' name of the architecture.
+        kept_mlp: tensors of the MLP's width that its backward pass keeps.
+        qk_norm: whether queries and keys are normalized by head.
     """
 
     hidden: int
@@ -58,6 +60,8 @@ class Architecture:
     adapter_widths: int
     weight_bits: int
     model_type: str
+    kept_mlp: int = 4
+    qk_norm: bool = False
 
 
 def read_architecture(name: str, revision: str | None, env: Mapping[str, str]) -> Architecture | None:
@@ -161,7 +165,11 @@ def from_config(config: Mapping[str, Any], counted: int | None = None) -> Archit
     mlp_widths = projections * (hidden + width) * experts + (projections * (hidden + shared) if shared else 0)
     router = hidden * experts if experts > 1 else 0
     biases = queries + 2 * keys if model_type in _QKV_BIAS or text.get("attention_bias") else 0
-    norms = 2 * hidden + (2 * head_dim if model_type.startswith("qwen3") else 0)
+    qk_norm = model_type.startswith("qwen3")
+    norms = 2 * hidden + (2 * head_dim if qk_norm else 0)
+    if not gated:  # these have a bias in every linear layer and every norm
+        biases = queries + 2 * keys + 2 * hidden + width
+        norms = 4 * hidden
     embedding = vocab * hidden
     positions = context * hidden if model_type in ("gpt2", "opt") and context else 0
     by_formula = layers * (attention + mlp + router + biases + norms) + hidden + positions
@@ -184,4 +192,6 @@ def from_config(config: Mapping[str, Any], counted: int | None = None) -> Archit
         adapter_widths=layers * (attention_widths + mlp_widths),
         weight_bits=16 if "16" in str(text.get("dtype") or text.get("torch_dtype") or "float32") else 32,
         model_type=model_type,
+        kept_mlp=4 if gated else 7,  # GELU written out keeps its powers
+        qk_norm=qk_norm,
     )

@@ -16,7 +16,8 @@ from grpo_cli.forecast.architecture import Architecture
 
 GENERATION, LOGPROBS, BACKWARD, OPTIMIZER = "generation", "log-probabilities", "backward", "optimizer step"
 PHASES = (GENERATION, LOGPROBS, BACKWARD, OPTIMIZER)
-_TILE = 4096  # tokens and vocabulary columns of TRL's fused output projection (trl/kernels/chunked_logprob.py)
+_TILE_TOKENS, _TILE_VOCABULARY = 4096, 32768  # of TRL's output projection, trl/kernels/chunked_logprob.py
+_TILES_WITHOUT_TRITON = 8
 # Bytes of optimizer state a trained parameter, by a part of the optimizer's name; AdamW's two moments in fp32 else.
 _STATE = (
     ("8bit", 2.0),
@@ -48,6 +49,7 @@ class Setup:
         base_bits: bits of a frozen weight under a quantized adapter; None where it is not quantized.
         optimizer: `training.optim`.
         eager: whether attention keeps its score matrix.
+        fused: whether log-probabilities are computed in one Triton kernel (on a GPU).
         shards: processes that weights, gradients and optimizer state are shared by (FSDP, ZeRO-3).
         replicas: processes that each hold them whole and average gradients (DDP).
         vllm: bytes a colocated vLLM reserves.
@@ -68,6 +70,7 @@ class Setup:
     base_bits: int | None = None
     optimizer: str = "adamw_torch_fused"
     eager: bool = False
+    fused: bool = False
     shards: int = 1
     replicas: int = 1
     vllm: float = 0.0
@@ -90,8 +93,10 @@ class Forecast:
         reference: the frozen reference model.
         activations: kept for the backward pass of one micro-batch.
         kv_cache: of the completions generated at once (what a colocated vLLM reserves, where there is one).
-        logits: the largest buffer of logits.
-        working: the log-probability pass without gradients.
+        logits: of one position of all completions generated at once.
+        tile: the tile of logits of a training pass, with what its backward pass computes beside it.
+        working: one layer at work, kept by nobody.
+        held_gradients: those that are there when a backward pass begins (from the second pass of a step on).
         base: the process itself.
     """
 
@@ -102,7 +107,9 @@ class Forecast:
     activations: float
     kv_cache: float
     logits: float
+    tile: float
     working: float
+    held_gradients: float
     base: float
 
     @property
@@ -115,8 +122,10 @@ class Forecast:
         """Bytes at the peak of each phase."""
         return {
             GENERATION: self.standing + self.kv_cache + self.logits,
-            LOGPROBS: self.standing + self.working + self.logits,
-            BACKWARD: self.standing + self.gradients + self.activations + self.logits,
+            LOGPROBS: self.standing + self.working + self.tile / 2,
+            # It begins at the output projection, with all activations kept, and ends with all gradients there.
+            BACKWARD: self.standing
+            + max(self.held_gradients + self.activations + max(self.tile, self.working), self.gradients + self.working),
             OPTIMIZER: self.standing + self.gradients,
         }
 
@@ -165,31 +174,34 @@ def forecast(setup: Setup) -> Forecast:
         reference=model.parameters * setup.weight_bytes / setup.shards if setup.reference else 0.0,
         activations=_activations(setup, tokens, length),
         kv_cache=setup.vllm or _kv_cache(setup),
-        logits=_logits(setup),
+        logits=setup.generated * model.vocab * (setup.compute_bytes + 4),
+        tile=_tile(setup, tokens),
         working=_one_layer(setup, tokens, length),
+        held_gradients=gradients / setup.shards if setup.accumulation > 1 else 0.0,
         base=setup.base,
     )
 
 
 def _activations(setup: Setup, tokens: int, length: int) -> float:
-    """What the backward pass of a micro-batch keeps: layer inputs only, or all, and one layer being recomputed."""
-    model = setup.model
-    inputs = tokens * model.hidden * setup.compute_bytes * model.layers
+    """What the backward pass of a micro-batch keeps: all, or the layers' inputs and the layer being recomputed."""
     one = _one_layer(setup, tokens, length)
-    return inputs + 2 * one if setup.checkpointing else one * model.layers + one
+    if not setup.checkpointing:
+        return one * setup.model.layers
+    return tokens * setup.model.hidden * setup.compute_bytes * setup.model.layers + one
 
 
 def _one_layer(setup: Setup, tokens: int, length: int) -> float:
-    """Tensors that one decoder layer keeps: norms and residuals, projections, attention, MLP."""
+    """Tensors that one decoder layer keeps: norms, attention, MLP."""
     model = setup.model
-    attention = 2 * model.heads * model.head_dim + 2 * model.kv_heads * model.head_dim
-    mlp = 4 * model.intermediate * model.active_experts
-    # The two norms work in fp32 and keep their inputs; rotary embedding keeps queries and keys once more.
-    residual = 4 * model.hidden + model.heads * model.head_dim + model.kv_heads * model.head_dim
-    kept = tokens * (attention + mlp + residual) * setup.compute_bytes + 2 * tokens * model.hidden * 4
+    queries, keys = model.heads * model.head_dim, model.kv_heads * model.head_dim
+    # Each of the two norms keeps its input, the normalized input and its output; attention keeps queries, output, and
+    # keys and values once for every head.
+    attention = 4 * queries + (2 * (queries + keys) if model.qk_norm else 0)
+    mlp = model.kept_mlp * model.intermediate * model.active_experts
+    kept = tokens * (6 * model.hidden + attention + mlp) * setup.compute_bytes
     if setup.eager:
-        # Scores in the working precision, their softmax in fp32, and the weights cast back.
-        kept += setup.micro_batch * model.heads * length * length * (2 * setup.compute_bytes + 4)
+        # The softmax of the scores in fp32, and in the working precision before and after.
+        kept += setup.micro_batch * model.heads * length * length * max(4.0, 2 * setup.compute_bytes)
     return kept
 
 
@@ -202,11 +214,15 @@ def _kv_cache(setup: Setup) -> float:
     return cache * (1 + 1 / (2 * model.layers))
 
 
-def _logits(setup: Setup) -> float:
-    """The largest buffer of logits: one position of a generated batch in fp32, or one tile of a training pass."""
-    generating = setup.generated * setup.model.vocab * (setup.compute_bytes + 4)
-    tile = min(setup.micro_batch * setup.completion, _TILE) * min(setup.model.vocab, _TILE) * 4
-    return max(generating, tile)
+def _tile(setup: Setup, tokens: int) -> float:
+    """One tile of logits (trl/kernels/chunked_logprob.py), and the gradient of the whole output projection in fp32.
+
+    Without Triton the tile's softmax, its logarithm and their gradients are tensors of their own: eight in all.
+    """
+    model = setup.model
+    tile = min(tokens, _TILE_TOKENS) * min(model.vocab, _TILE_VOCABULARY)
+    size = tile * setup.compute_bytes if setup.fused else tile * 4 * _TILES_WITHOUT_TRITON
+    return size + (model.vocab * model.hidden * 4 if setup.adapter_rank is None else 0)
 
 
 @dataclass(frozen=True)

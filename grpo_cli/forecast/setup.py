@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 MIB = 2**20
 # Before any tensor: interpreter, torch, transformers, TRL and the data on a CPU; the CUDA context and cuBLAS on a GPU.
-BASE_CPU, BASE_GPU = 560 * MIB, 700 * MIB
+BASE_CPU, BASE_GPU = 480 * MIB, 700 * MIB
 ASSUMED_PROMPT = 256  # tokens, where neither the data nor dataset.max_prompt_tokens says
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -60,6 +60,7 @@ def setup_of(situation: Situation, prompt_tokens: int | None = None) -> Setup | 
         adapter_rank=None if method == "none" else int(config["peft"]["r"]),
         base_bits=int(config["peft"]["bits"]) if method == "qlora" else None,
         optimizer=str(value("optim")),
+        fused=not situation.on_cpu,
         eager=config["model"]["attn_implementation"] == "eager",
         replicas=situation.world_size,
         vllm=vllm,

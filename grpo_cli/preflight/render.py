@@ -84,7 +84,7 @@ def _memory(report: Report) -> Table:
         "reference": found.reference,
         "activations": found.activations,
         "KV cache": found.kv_cache,
-        "logits": found.logits,
+        "logits": max(found.logits, found.tile),
         "the process itself": found.base,
     }
     of = f" of {size(report.available)}" if report.available else ""

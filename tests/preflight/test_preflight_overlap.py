@@ -7,24 +7,7 @@ import time
 
 from grpo_cli.preflight.overlap import duplicates, leaks, normalised, question_text
 
-WORDS = [
-    "farm",
-    "apples",
-    "train",
-    "boy",
-    "girl",
-    "sells",
-    "price",
-    "week",
-    "total",
-    "many",
-    "pears",
-    "cost",
-    "road",
-    "minutes",
-    "walks",
-    "buys",
-]
+WORDS = ("farm", "apples", "train", "boy", "girl", "sells", "price", "week", "total", "many", "pears", "cost", "road")
 
 
 def sentence(rng: random.Random, numbers: bool = True) -> str:
