@@ -12,12 +12,6 @@ from grpo_cli.forecast.architecture import count_parameters, from_config, read_a
 
 SMALL = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 8, "intermediate_size": 192,
          "vocab_size": 500}  # fmt: skip
-    "hidden_size": 64,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 8,
-    "intermediate_size": 192,
-    "vocab_size": 500,
-}
 SHAPES = {
     "qwen2": {**SMALL, "num_key_value_heads": 2, "tie_word_embeddings": True},
     "qwen3": {**SMALL, "num_key_value_heads": 2, "head_dim": 32, "tie_word_embeddings": True},
