@@ -15,6 +15,17 @@ from grpo_cli.preflight.finding import Finding, from_sentence
 _UNKNOWN = re.compile(r"([\w.]+): no such key.*; did you mean ([\w.]+)\?")
 _RANGE = re.compile(r"([\w.]+) must be (?:at least|greater than) (\S+?)(?: and (?:at most|less than) (\S+?))?,")
 _CHOICE = re.compile(r"([\w.]+) cannot be \S+; did you mean ([^?]+)\? Choices")
+_WEIGHTS = re.compile(r"training\.reward_weights has \d+ weights for (\d+) rewards")
+# Settings that contradict each other (`grpo_cli.config.validate`): how the sentence begins, what helps.
+_TOGETHER = {
+    "training.bf16 and training.fp16": ("training.fp16=false", "training.bf16=false"),
+    "training.auto_find_batch_size": ("training.auto_find_batch_size=false",),
+    "training.dataloader_prefetch_factor": (
+        "training.dataloader_num_workers=2",
+        "training.dataloader_prefetch_factor=null",
+    ),
+    "training.log_completions_hub_repo": ("training.log_completions=true", "training.log_completions_hub_repo=null"),
+}
 _WHY = "Nothing was composed any further, so what else may be wrong is not known yet."
 
 
@@ -39,6 +50,11 @@ def _fixes(sentence: str, argv: Sequence[str]) -> list[str]:
         wrong, right = unknown[1], unknown[2]
         given = next((a.partition("=")[2] for a in argv if a.lstrip("+").startswith(f"{wrong}=")), None)
         return [] if given is None else [f"{right}={given}"]
+    for beginning, fixes in _TOGETHER.items():
+        if sentence.startswith(beginning):
+            return list(fixes)
+    if weights := _WEIGHTS.match(sentence):
+        return [f"training.reward_weights=[{','.join(['1.0'] * int(weights[1]))}]", "training.reward_weights=null"]
     if choice := _CHOICE.match(sentence):
         return [f"{choice[1]}={choice[2]}"]
     if bounds := _RANGE.match(sentence):

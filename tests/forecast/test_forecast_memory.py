@@ -44,8 +44,8 @@ def test_sharding_divides_what_stays() -> None:
 
 
 def test_the_peak_is_in_the_phase_that_needs_most() -> None:
-    assert forecast(RUN).peak_phase == BACKWARD
-    assert forecast(replace(RUN, adapter_rank=8, generated=1024)).peak_phase == GENERATION
+    assert forecast(replace(RUN, generated=8)).peak_phase == BACKWARD
+    assert forecast(replace(RUN, adapter_rank=8)).peak_phase == GENERATION
     without = forecast(replace(RUN, checkpointing=False))
     assert without.activations > 5 * forecast(RUN).activations
 

@@ -43,6 +43,10 @@ CASES = [
     Case("training.generation_batch_size=128 training.steps_per_generation=2", "batch.said_twice", "same thing twice"),
     Case("launch.num_processes=3 training.per_device_train_batch_size=4", "batch.groups", "4 per device × 3 processes"),
     Case("training.eval_strategy=steps training.per_device_eval_batch_size=6", "batch.evaluation", "groups of 8"),
+    # what the composer refuses by itself
+    Case("training.reward_weights=[1,2]", "configuration", "has 2 weights for 1 rewards"),
+    Case("training.bf16=true training.fp16=true", "configuration", "both true", on="a100"),
+    Case("training.auto_find_batch_size=true", "configuration", "does not work with GRPO"),
     # data against batches
     Case("dataset.limit=4", "data.zero_steps", "would train 0 steps"),
     Case("dataset=few.jsonl", "data.zero_steps", "too few for one generation batch, which takes 8"),

@@ -61,15 +61,26 @@ def light_findings(situation: Situation) -> list[Finding]:
 
 
 def _with_working_fixes(finding: Finding, rule: Rule, situation: Situation) -> Finding:
-    if len(finding.fixes) < 2 and finding.severity != ERROR:
-        return finding
     fixes = tuple(_working(finding, rule, situation))
     # An advice that sets right one of two problems of a rule is better than none.
     return replace(finding, fixes=fixes) if fixes else finding
 
 
 def _working(finding: Finding, rule: Rule, situation: Situation) -> Iterator[str]:
+    """The fixes after which the rule has nothing to say and no other rule has an error that it had not before."""
+    before = _errors(situation)
     for fix in finding.fixes:
         changed = situation.changed(fix)
-        if changed is None or all(other.code != finding.code or other.key != finding.key for other in rule(changed)):
+        if changed is None:
             yield fix
+        elif not _still(finding, rule(changed)) and _errors(changed) <= before:
+            yield fix
+
+
+def _still(finding: Finding, others: Iterable[Finding]) -> bool:
+    """Whether the same is found again."""
+    return any((other.code, other.key) == (finding.code, finding.key) for other in others)
+
+
+def _errors(situation: Situation) -> set[str]:
+    return {finding.code for rule in RULES for finding in rule(situation) if finding.severity == ERROR}
