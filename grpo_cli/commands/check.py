@@ -6,9 +6,10 @@ the tokenizer and the data are loaded, the model is not.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,8 +124,23 @@ def _reports(overrides: list[str], options: Options) -> list[Report]:
     def job(cfg: DictConfig, given: list[str]) -> None:
         reports.append(check_job(cfg, data=options.data))
 
-    run(overrides, job, program="grpo-check")
+    with _composing_once():
+        run(overrides, job, program="grpo-check")
     return reports
+
+
+@contextlib.contextmanager
+def _composing_once() -> Iterator[None]:
+    """Spare Hydra the first of its two compositions, which only finds out whether this is a sweep."""
+    from hydra._internal.hydra import Hydra
+
+    asks = Hydra.get_mode
+    # "Not said", which makes it a single run; a tenth of a second is saved.
+    Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.get_mode = asks  # type: ignore[method-assign]
 
 
 def check_job(cfg: DictConfig, data: bool = False) -> Report:

@@ -141,7 +141,12 @@ class Situation:
                     node[section] = {}
                 node = node[section]
             node[name] = _plain(text)
-        return replace(self, config=config)
+        changed = replace(self, config=config)
+        # Counting rows and reading a model's config once is enough.
+        for name, section in (("rows", "dataset"), ("architecture", "model")):
+            if name in self.__dict__ and config[section] == self.config[section]:
+                changed.__dict__[name] = self.__dict__[name]
+        return changed
 
 
 _OLD = re.compile(r"\b(V100|T4|P100|P40|P4|K80|M60|GTX|RTX 20\d\d|Quadro RTX|TITAN)\b", re.IGNORECASE)

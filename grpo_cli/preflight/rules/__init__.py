@@ -71,9 +71,7 @@ def _working(finding: Finding, rule: Rule, situation: Situation) -> Iterator[str
     before = _errors(situation)
     for fix in finding.fixes:
         changed = situation.changed(fix)
-        if changed is None:
-            yield fix
-        elif not _still(finding, rule(changed)) and _errors(changed) <= before:
+        if changed is None or (not _still(finding, rule(changed)) and _errors(changed) <= before):
             yield fix
 
 
