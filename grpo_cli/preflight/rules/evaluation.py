@@ -131,7 +131,9 @@ def needs_held_out(situation: Situation) -> Iterator[Finding]:
             "TRL refuses to evaluate without an evaluation set.",
             ("dataset.test_size=auto", "training.eval_strategy=no"),
         )
-    if str(situation.config["objective"]).startswith(("eval/", "auto")):
+    # Where auto finds nothing to hold out the worker says so; there is nothing to write instead.
+    chosen = situation.config["dataset"].get("test_size") == 0
+    if chosen and str(situation.config["objective"]).startswith(("eval/", "auto")):
         yield Finding(
             "evaluation.not_measured",
             WARNING,
