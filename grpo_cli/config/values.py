@@ -53,6 +53,11 @@ BOUNDS: dict[str, tuple[float | None, bool, float | None, bool]] = {
     "peft.r": (1, True, None, True),
     "peft.lora_alpha": (1, True, None, True),
     "peft.lora_dropout": (0, True, 1, False),
+    "guard.workers": (1, True, None, True),
+    "guard.memory_gb": (0.1, True, None, True),
+    "guard.window": (1, True, None, True),
+    "reward.<name>.timeout": (0, False, None, True),
+    "reward.<name>.max_failure_rate": (0, True, 1, True),
     "launch.num_processes": (1, True, None, True),
     "launch.grace_seconds": (0, True, None, True),
 }

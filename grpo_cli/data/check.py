@@ -23,7 +23,11 @@ from grpo_cli.errors import ConfigError
 
 DEFAULTS: dict[str, Any] = dataclasses.asdict(DatasetConfig())
 # What an entry of a mixture says for itself; everything else it takes from the node above.
-_OWN = ("path", "generator", "generator_kwargs", "mixture", "name", "revision", "data_files", "test_path")
+_FOR_GENERATORS = ("task", "size", "seed")
+_OWN = (
+    *("path", "generator", "generator_kwargs", *_FOR_GENERATORS),
+    *("mixture", "name", "revision", "data_files", "test_path"),
+)
 _OF_THE_WHOLE = ("mixture", "mixture_stopping", "shuffle_buffer", "overlap")
 _JSON_DOCUMENT_LIMIT = 4_000_000  # bytes: a JSON document has to be read whole to see its first row
 
@@ -80,6 +84,12 @@ def _one_source(cfg: Mapping[str, Any], key: str) -> None:
         if key != "dataset":
             choice = f"set {key}.path to a hub id, file or folder, or {key}.generator to a function"
         raise ConfigError(f"{key} names no data: {choice}")
+
+
+def generator_options(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments that a source's config gives its generator."""
+    short = {name: cfg[name] for name in _FOR_GENERATORS if cfg[name] is not None}
+    return {**(cfg["generator_kwargs"] or {}), **short}
 
 
 def required_data_files(cfg: Mapping[str, Any]) -> list[str]:
@@ -145,8 +155,17 @@ def _source(cfg: Mapping[str, Any], key: str) -> list[str]:
     if cfg["generator"]:
         if problem := check_target(cfg["generator"]):
             return [f"{key}.generator: {problem}"]
-        return unknown_arguments(f"{key}.generator_kwargs", cfg["generator"], cfg["generator_kwargs"] or {})
-    problems: list[str] = []
+        options = generator_options(cfg)
+        given = cfg["generator_kwargs"] or {}
+        return [
+            *unknown_arguments(f"{key}.generator_kwargs", cfg["generator"], given),
+            *unknown_arguments(key, cfg["generator"], {k: v for k, v in options.items() if k not in given}),
+        ]
+    problems: list[str] = [
+        f"{key}.{name} is for rows from a generator, and these come from {key}.path: leave it out"
+        for name in _FOR_GENERATORS
+        if cfg[name] is not None
+    ]
     for path_key in ("path", "test_path"):
         if not cfg[path_key]:
             continue

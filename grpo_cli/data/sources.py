@@ -17,6 +17,7 @@ from datasets.exceptions import DatasetNotFoundError
 
 from grpo_cli.config.importer import import_target
 from grpo_cli.config.suggest import meant_or_known
+from grpo_cli.data.check import generator_options
 from grpo_cli.data.files import Source, locate
 from grpo_cli.data.readers import guess_delimiter, read_rows
 from grpo_cli.errors import ConfigError
@@ -175,7 +176,7 @@ def _generated(cfg: Mapping[str, Any], key: str, seed: int) -> dict[str, AnyData
     function = import_target(target)
     if not callable(function):
         raise ConfigError(f"{where} is no function")
-    options = dict(cfg["generator_kwargs"] or {})
+    options = generator_options(cfg)
     try:
         parameters = dict(inspect.signature(function).parameters)
     except ValueError:

@@ -7,24 +7,23 @@ nothing about training), and shares the prompts among the ranks.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import random
 import time
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
 from transformers import GenerationConfig
-from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
 from grpo_cli.evaluation.metrics import summarise
-from grpo_cli.rewards.reward import Reward
+from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.recorder import Recorder
+
+if TYPE_CHECKING:
+    from grpo_cli.training.trainer import RunTrainer
 
 
 class HeldOutEvaluation:
@@ -33,23 +32,24 @@ class HeldOutEvaluation:
     Args:
         trainer: whose policy, tokenizer and ranks are used.
         dataset: the held-out rows, with `prompt` and the columns the rewards need.
-        rewards: what scores the completions.
+        guard: what runs the rewards that score the completions.
         settings: the `evaluation` section.
         recorder: where metrics and completions go.
     """
 
     def __init__(
         self,
-        trainer: GRPOTrainer,
+        trainer: RunTrainer,
         dataset: Dataset,
-        rewards: Sequence[Reward],
+        guard: Guard,
         settings: dict[str, Any],
         recorder: Recorder,
     ) -> None:
         self.trainer = trainer
         self.tokenizer: Any = trainer.processing_class
         self.dataset = dataset.select(chosen_rows(len(dataset), settings["limit"], settings["seed"]))
-        self.rewards = rewards
+        self.guard, self.combiner = guard, trainer.combiner
+        self.rewards = guard.rewards
         self.settings = settings
         self.recorder = recorder
 
@@ -74,6 +74,7 @@ class HeldOutEvaluation:
                 local = self._generate_and_score()
         finally:
             model.train(was_training)
+            self.guard.take_counts()  # the training log is about training
         records = self._gather(local, step)
         metrics = summarise(records, [r.__name__ for r in self.rewards if r.correctness])
         metrics |= {"eval/samples": len(records), "eval/seconds": time.perf_counter() - started}
@@ -117,17 +118,9 @@ class HeldOutEvaluation:
         conversational = isinstance(prompts[0], list)
         completions = [[{"role": "assistant", "content": t}] for t in texts] if conversational else texts
         columns = {key: [row[key] for row in rows] for key in rows[0] if key not in ("prompt", "_index")}
-        scores = {
-            reward.__name__: _call(
-                reward,
-                prompts=prompts,
-                completions=completions,
-                completion_ids=completion_ids,
-                trainer_state=trainer.state,
-                **columns,
-            )
-            for reward in self.rewards
-        }
+        given = {**columns, "trainer_state": trainer.state}
+        self.guard.begin(prompts, completions, completion_ids, given)
+        scores = {r.__name__: r(prompts, completions, completion_ids, **given) for r in self.rewards}
         return [
             {
                 "index": row["_index"],
@@ -168,12 +161,18 @@ class HeldOutEvaluation:
     def _gather(self, local: list[dict[str, Any]], step: int) -> list[dict[str, Any]]:
         """All ranks' completions in the order of the data, as records."""
         everything = sorted(gather_object(local), key=lambda item: item["index"])
+        names = [reward.__name__ for reward in self.rewards]
+        given = [[item["scores"][name] for name in names] for item in everything]
+        combined = self.combiner.apply(given, names=names, training=False)
         return completion_records(
             step=step,
             prompts=[item["prompt"] for item in everything],
             completions=[item["completion"] for item in everything],
-            rewards={r.__name__: [item["scores"][r.__name__] for item in everything] for r in self.rewards},
-            weights={r.__name__: r.weight for r in self.rewards},
+            rewards={name: [row[i] for row in given] for i, name in enumerate(names)},
+            combined={name: [row[i] for row in combined] for i, name in enumerate(names)}
+            if self.combiner.changes_values
+            else None,
+            weights=dict(zip(names, self.combiner.weights(step), strict=True)),
             group_size=1,
             facts=[item["fact"] for item in everything],
         )
@@ -184,14 +183,3 @@ def chosen_rows(available: int, limit: int | None, seed: int) -> list[int]:
     if limit is None or limit >= available:
         return list(range(available))
     return sorted(random.Random(seed).sample(range(available), limit))
-
-
-def _call(reward: Reward, **arguments: Any) -> list[float | None]:
-    """Call a reward whether it is async or not."""
-    scores = reward(**arguments)
-    return asyncio.run(_await(scores)) if inspect.isawaitable(scores) else scores
-
-
-async def _await(awaitable: Any) -> Any:
-    """Await anything awaitable, for `asyncio.run`."""
-    return await awaitable

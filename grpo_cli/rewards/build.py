@@ -96,7 +96,7 @@ def build_reward(name: str, entry: dict[str, Any], context: RewardContext) -> Re
         for key, value in entry.items()
         if key not in RESERVED and not (key in CONTEXT_NAMES and value is None)
     }
-    function, signature, options = _function(name, target, options, context)
+    function, signature, options, maker = _function(name, target, options, context)
     kind = AsyncReward if is_async(function) else Reward
     return kind(
         name,
@@ -107,14 +107,15 @@ def build_reward(name: str, entry: dict[str, Any], context: RewardContext) -> Re
         weight=float(entry.get("weight", 1.0)),
         correctness=bool(entry.get("correctness", False)),
         file=_source_file(function),
+        maker=maker,
         rebuild=(build_reward, (name, entry, context)),
     )
 
 
 def _function(
     name: str, target: str, options: dict[str, Any], context: RewardContext
-) -> tuple[Callable[..., Any], Signature, dict[str, Any]]:
-    """The function that scores, its signature, and the options that are passed with each call."""
+) -> tuple[Callable[..., Any], Signature, dict[str, Any], Signature | None]:
+    """The function that scores, its signature, the options passed with each call, and the signature of its maker."""
     try:
         found = import_target(target)
     except ConfigError as error:
@@ -124,7 +125,7 @@ def _function(
     signature = _signature(name, target, found)
     if not isinstance(found, type) and signature.is_reward:
         _refuse_unknown(name, target, options, signature.configurable(), signature.open)
-        return found, signature, options
+        return found, signature, options, None
     made = _make(name, target, found, signature, options, context)
     inner = _signature(name, target, made)
     if not inner.is_reward:
@@ -132,7 +133,7 @@ def _function(
     # **kwargs of the made function are there for columns, so they excuse no unknown option.
     known = [*signature.configurable(), *inner.configurable()]
     _refuse_unknown(name, target, options, known, signature.open)
-    return made, inner, {key: value for key, value in options.items() if not signature.takes(key)}
+    return made, inner, {key: value for key, value in options.items() if not signature.takes(key)}, signature
 
 
 def _make(

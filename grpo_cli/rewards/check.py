@@ -13,8 +13,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from grpo_cli.config.schema import reward_entry
 from grpo_cli.config.suggest import meant_or_known
 from grpo_cli.config.targets import Parameters, check_target, parameters_of, split_target
+from grpo_cli.config.values import problem as value_problem
+from grpo_cli.rewards.combine import check_combining
 from grpo_cli.rewards.signature import FILLED, RESERVED, unknown_options
 
 NO_REWARD = (
@@ -38,10 +41,11 @@ def check_rewards(cfg_reward: Mapping[str, Any] | None) -> list[str]:
     problems = []
     for name, entry in cfg_reward.items():
         problems.extend(_check_entry(str(name), entry))
-    weights = [entry.get("weight", 1.0) for entry in cfg_reward.values() if isinstance(entry, Mapping)]
-    if not problems and all(weight == 0 for weight in weights):
+    if problems:
+        return problems
+    if all(entry.get("weight", 1.0) == 0 and not entry.get("schedule") for entry in cfg_reward.values()):
         problems.append(f"reward.{next(iter(cfg_reward))}.weight: all weights are 0, so nothing would be learned")
-    return problems
+    return problems + check_combining(cfg_reward)
 
 
 def _check_entry(name: str, entry: Any) -> list[str]:
@@ -61,9 +65,20 @@ def _check_entry(name: str, entry: Any) -> list[str]:
         problems.append(f"{key}.weight must be a number, not {weight!r}")
     if not isinstance(entry.get("correctness", False), bool):
         problems.append(f"{key}.correctness must be true or false, not {entry['correctness']!r}")
+    problems.extend(_check_reserved(key, entry))
     options = {k: v for k, v in entry.items() if k not in RESERVED}
     problems.extend(f"{key}.{k} must be set; write {key}.{k}=<value>." for k, v in options.items() if v == "???")
     return problems + (_check_target(key, str(target), options) if not problems else [])
+
+
+def _check_reserved(key: str, entry: Mapping[str, Any]) -> list[str]:
+    """The keys that every entry has, whatever it computes: the guard's, and how values combine."""
+    found = []
+    for name, field in reward_entry().items():
+        if name in entry and name not in ("target", "weight", "correctness"):
+            wrong = value_problem(field, entry[name], f"{key}.{name}")
+            found += [wrong.rstrip(".")] if wrong else []
+    return found
 
 
 def _check_target(key: str, target: str, options: Mapping[str, Any]) -> list[str]:

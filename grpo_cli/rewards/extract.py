@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -63,16 +64,74 @@ def last_boxed(text: str) -> str | None:
         >>> last_boxed(r"\boxed{1}, so \boxed{\frac{1}{2}}.")
         '\\frac{1}{2}'
     """
-    start, limit = text.rfind(BOXED), len(text)
+    span = last_boxed_span(text)
+    return None if span is None else text[span[0] + len(BOXED) : span[1] - 1]
+
+
+def last_boxed_span(text: str, before: int | None = None) -> tuple[int, int] | None:
+    r"""Where the last complete `\boxed{…}` stands, from its backslash to after its closing brace.
+
+    Args:
+        text: a completion.
+        before: look only at what stands before this position.
+
+    Example:
+        >>> last_boxed_span(r"so \boxed{1}."), last_boxed_span(r"so \boxed{1")
+        ((3, 12), None)
+    """
+    limit = len(text) if before is None else before
+    start = text.rfind(BOXED, 0, limit)
     while start >= 0:
         depth = 1
         # Up to the next \boxed only: an unclosed one must not make the scan quadratic.
         for position in range(start + len(BOXED), limit):
             depth += {"{": 1, "}": -1}.get(text[position], 0)
             if depth == 0:
-                return text[start + len(BOXED) : position]
+                return start, position + 1
         limit, start = start, text.rfind(BOXED, 0, start)
     return None
+
+
+def last_fenced(text: str) -> tuple[str, str] | None:
+    """The last closed Markdown code block, as (language, content), or None.
+
+    Example:
+        >>> last_fenced("So:\\n```json\\n[1]\\n```\\nDone.")
+        ('json', '[1]')
+        >>> last_fenced("```json") is None
+        True
+    """
+    blocks, _ = fenced_blocks(text)
+    return blocks[-1] if blocks else None
+
+
+def fenced_blocks(text: str) -> tuple[list[tuple[str, str]], bool]:
+    """All Markdown code blocks of a text, and whether a last one was left open.
+
+    A block begins with a line of three backticks and a language (or none), and ends with a line of three
+    backticks and nothing else.
+
+    Returns:
+        (language, content) of each closed block, and whether an opened one was never closed.
+
+    Example:
+        >>> fenced_blocks("```python\\nx = 1\\n```\\nand ```\\n```js\\n1")
+        ([('python', 'x = 1')], True)
+    """
+    blocks: list[tuple[str, str]] = []
+    language: str | None = None
+    lines: list[str] = []
+    for line in text.split("\n"):
+        bare = line.strip()
+        if language is None:
+            if bare.startswith("```") and "`" not in bare[3:]:
+                language, lines = bare[3:].strip().lower(), []
+        elif bare == "```":
+            blocks.append((language, "\n".join(lines)))
+            language = None
+        else:
+            lines.append(line)
+    return blocks, language is not None
 
 
 def last_number(text: str) -> str | None:
@@ -83,9 +142,19 @@ def last_number(text: str) -> str | None:
         ('1,234.50', '5', '-5')
     """
     last = None
-    for match in _NUMBER_IN_TEXT.finditer(text):
+    for match in find_numbers(text):
         last = match
     return last.group() if last else None
+
+
+def find_numbers(text: str) -> Iterator[re.Match[str]]:
+    """Every number of the text, as `last_number` sees them, with its place.
+
+    Example:
+        >>> [match.group() for match in find_numbers("from -3 to $1,200, or 3/4")]
+        ['-3', '$1,200', '3/4']
+    """
+    return _NUMBER_IN_TEXT.finditer(text)
 
 
 def parse_number(text: str) -> Decimal | None:

@@ -1,16 +1,22 @@
-"""A reward as the trainer sees it: one callable in TRL's signature, whatever form the function has."""
+"""A reward as the trainer sees it: one callable in TRL's signature, whatever form the function has.
+
+A batch is laid out as jobs that stand for themselves: one per completion, or a single one for TRL's form.
+Called directly, a reward does them here, one after another; the guard (`rewards/guard`) does them elsewhere.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from grpo_cli.errors import RunError
 from grpo_cli.rewards.signature import CONTEXT_NAMES, TRAINER_NAMES, Signature
 from grpo_cli.rewards.text import completion_text, row_opens_think
-from grpo_cli.rewards.values import check_batch, check_value, raise_failure
+from grpo_cli.rewards.values import RewardFailure, check_batch, check_value, failure_of
+
+Scores = list[float | None]
 
 
 class Reward:
@@ -25,6 +31,7 @@ class Reward:
         weight: factor in the sum of rewards.
         correctness: whether 1.0 means a right answer.
         file: its source file, for error messages.
+        maker: what the class or factory takes that made the function, which may then keep state between calls.
         rebuild: how another process builds the same reward: a function and its arguments (pickled in
             place of `function`, which may come from a file that is no importable module).
     """
@@ -42,6 +49,7 @@ class Reward:
         weight: float = 1.0,
         correctness: bool = False,
         file: str | None = None,
+        maker: Signature | None = None,
         rebuild: tuple[Callable[..., Reward], tuple[Any, ...]] | None = None,
     ) -> None:
         self.__name__ = name
@@ -50,6 +58,7 @@ class Reward:
         self.weight = weight
         self.correctness = correctness
         self.file = file
+        self.maker = maker
         self.columns = signature.columns(options)
         self._options = dict(options)
         self._facts = {key: facts.get(key) for key in CONTEXT_NAMES if key in signature.accepts}
@@ -68,7 +77,7 @@ class Reward:
         completions: Sequence[Any],
         completion_ids: Sequence[Sequence[int]] | None = None,
         **columns: Any,
-    ) -> list[float | None]:
+    ) -> Scores:
         """Score a batch.
 
         Args:
@@ -83,91 +92,114 @@ class Reward:
         Raises:
             RunError: the function failed, or returned something that is no finite number.
         """
-        with _telling_the_step(columns.get("trainer_state")):
-            return self._score(prompts, completions, completion_ids, columns)
-
-    def _score(
-        self, prompts: Sequence[Any], completions: Sequence[Any], completion_ids: Any, columns: Mapping[str, Any]
-    ) -> list[float | None]:
-        texts = self._texts(prompts, completions)
-        if not self.signature.completion:
-            arguments = self.batch_arguments(prompts, completions, completion_ids, columns)
+        trainer = self.trainer_arguments(columns)
+        scores: Scores = []
+        for index, job in enumerate(self.jobs(prompts, completions, completion_ids, columns)):
             try:
-                returned = self.function(**arguments)
-            except (Exception, SystemExit) as error:
-                raise_failure(self.__name__, error, texts, prompts=prompts, file=self.file)
-            return check_batch(self.__name__, returned, texts, prompts)
-        values = []
-        for index, arguments in enumerate(self.completion_arguments(prompts, completions, completion_ids, columns)):
-            try:
-                value = self.function(**arguments)
-            except (Exception, SystemExit) as error:
-                raise_failure(self.__name__, error, texts, index, prompts, self.file)
-            values.append(check_value(self.__name__, value, index, texts, prompts))
-        return values
+                scores += self.run(job, len(completions), trainer)
+            except (RewardFailure, RunError) as failure:
+                raise self.error(failure, prompts, completions, index, columns) from failure.__cause__
+        return scores
 
-    def batch_arguments(
+    def jobs(
         self,
         prompts: Sequence[Any],
         completions: Sequence[Any],
-        completion_ids: Any,
-        columns: Mapping[str, Any],
-    ) -> dict[str, Any]:
-        """The keyword arguments of a function of TRL's form: only those it takes."""
-        given = {
-            **_trainer_defaults(),
-            **columns,
-            "prompts": prompts,
-            "completions": completions,
-            "completion_ids": completion_ids,
-        }
-        if "prompt" in self.signature.accepts:
-            given["prompt"] = prompts
-        facts = dict(self._facts)
-        if "prompt_opens_think" in facts:
-            facts["prompt_opens_think"] = [self._opens_think(prompt) for prompt in prompts]
-        taken = {key: value for key, value in given.items() if self.signature.takes(key)}
-        return {**facts, **taken, **self._options}
-
-    def completion_arguments(
-        self,
-        prompts: Sequence[Any],
-        completions: Sequence[Any],
-        completion_ids: Any,
+        completion_ids: Sequence[Sequence[int]] | None,
         columns: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
-        """The keyword arguments of a one-completion function, for each completion of the batch.
+        """Lay out a batch: those keyword arguments that differ from call to call, and only what the function takes.
 
-        Every entry stands for itself, so that they can be run anywhere and in any order.
+        Returns:
+            One dict per completion for a one-completion function, else a single one; each stands for itself, so
+            that they can be done anywhere and in any order.
         """
-        takes, slot = self.signature.takes, str(self.signature.completion)
-        shared = {k: v for k, v in {**_trainer_defaults(), **columns}.items() if k in TRAINER_NAMES and takes(k)}
-        split = {k: v for k, v in columns.items() if k not in TRAINER_NAMES and takes(k)}
-        split["prompt"] = prompts
-        if completion_ids is not None:
-            split["completion_ids"] = completion_ids
-        split = {key: values for key, values in split.items() if takes(key)}
-        rows = []
-        for index, text in enumerate(self._texts(prompts, completions)):
-            facts = dict(self._facts)
-            if "prompt_opens_think" in facts:
-                facts["prompt_opens_think"] = self._opens_think(prompts[index])
-            row = {key: values[index] for key, values in split.items()}
-            rows.append({**facts, **shared, **row, slot: text, **self._options})
-        return rows
+        opens = [row_opens_think(prompt, self._template_opens_think) for prompt in prompts]
+        given = {key: value for key, value in columns.items() if key not in TRAINER_NAMES}
+        if completion_ids is not None or not self.signature.completion:
+            given["completion_ids"] = completion_ids
+        given["prompt"] = prompts
+        if not self.signature.completion:
+            if "prompt" not in self.signature.accepts:
+                del given["prompt"]  # not TRL's name: for those who ask, and for no **kwargs
+            given |= {"prompts": prompts, "completions": completions}
+        taken = {key: values for key, values in given.items() if self.signature.takes(key)}
+        if "prompt_opens_think" in self._facts:
+            taken.setdefault("prompt_opens_think", opens)
+        if not self.signature.completion:
+            return [taken]
+        texts = self.texts(prompts, completions)
+        slot = self.signature.completion
+        return [{**{key: values[i] for key, values in taken.items()}, slot: text} for i, text in enumerate(texts)]
 
-    def _opens_think(self, prompt: Any) -> bool:
-        return row_opens_think(prompt, self._template_opens_think)
+    def trainer_arguments(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """What only a trainer gives, where the function takes it; stand-ins outside of one."""
+        given = {"trainer_state": None, "log_extra": _ignore, "log_metric": _ignore}
+        given |= {key: columns[key] for key in TRAINER_NAMES if key in columns}
+        return {key: value for key, value in given.items() if self.signature.takes(key)}
 
-    def _texts(self, prompts: Sequence[Any], completions: Sequence[Any]) -> list[str]:
+    def arguments(self, job: Mapping[str, Any], trainer: Mapping[str, Any]) -> dict[str, Any]:
+        """All keyword arguments of a job's call."""
+        return {**self._facts, **trainer, **job, **self._options}
+
+    def run(self, job: Mapping[str, Any], count: int, trainer: Mapping[str, Any]) -> Scores:
+        """Do one job.
+
+        Args:
+            job: one of `jobs`.
+            count: completions in the batch (used by TRL's form: as many values must come back).
+            trainer: `trainer_arguments`.
+
+        Returns:
+            The checked values: one, or for TRL's form one per completion.
+
+        Raises:
+            RewardFailure: the function raised, or returned what is no reward.
+            RunError: the function raised one, with a sentence of its own for the user.
+        """
+        try:
+            returned = self.function(**self.arguments(job, trainer))
+        except (Exception, SystemExit) as error:
+            raise failure_of(error, self.file) from error
+        return self.checked(returned, count)
+
+    def checked(self, returned: Any, count: int) -> Scores:
+        """What a job's call returned, as finite numbers."""
+        return [check_value(returned)] if self.signature.completion else check_batch(returned, count)
+
+    def error(
+        self,
+        failure: RewardFailure | RunError,
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        index: int,
+        columns: Mapping[str, Any],
+    ) -> RunError:
+        """The error that ends the run: which reward, what happened, on which row, how far training was."""
+        if isinstance(failure, RunError):
+            said = str(failure)
+        else:
+            place = index if self.signature.completion else None
+            said = failure.sentence(self.__name__, self.texts(prompts, completions), prompts, place)
+        steps = getattr(columns.get("trainer_state"), "global_step", None)
+        return RunError(said if steps is None else f"After {steps} step{'' if steps == 1 else 's'}: {said}")
+
+    def texts(self, prompts: Sequence[Any], completions: Sequence[Any]) -> list[str]:
+        """What the model wrote, as plain text."""
         return [
-            completion_text(completion, self._opens_think(prompt))
+            completion_text(completion, row_opens_think(prompt, self._template_opens_think))
             for prompt, completion in zip(prompts, completions, strict=True)
         ]
 
+    def preload(self) -> None:
+        """Import what the function's first call would: calls `preload()` of its module, where there is one."""
+        module = sys.modules.get(getattr(self.function, "__module__", None) or "")
+        if callable(load := getattr(module, "preload", None)):
+            load()
+
 
 class AsyncReward(Reward):
-    """A reward whose function is asynchronous; TRL runs all such rewards of a batch together."""
+    """A reward whose function is asynchronous: all completions of a batch are scored at once."""
 
     is_async = True
 
@@ -177,58 +209,33 @@ class AsyncReward(Reward):
         completions: Sequence[Any],
         completion_ids: Sequence[Sequence[int]] | None = None,
         **columns: Any,
-    ) -> list[float | None]:
+    ) -> Scores:
         """Score a batch, as `Reward.__call__` does; a one-completion function runs on all of them at once."""
-        with _telling_the_step(columns.get("trainer_state")):
-            return await self._score_async(prompts, completions, completion_ids, columns)
+        trainer = self.trainer_arguments(columns)
 
-    async def _score_async(
-        self, prompts: Sequence[Any], completions: Sequence[Any], completion_ids: Any, columns: Mapping[str, Any]
-    ) -> list[float | None]:
-        texts = self._texts(prompts, completions)
-        if not self.signature.completion:
-            arguments = self.batch_arguments(prompts, completions, completion_ids, columns)
+        async def score(index: int, job: dict[str, Any]) -> Scores:
             try:
-                returned = await self.function(**arguments)
-            except (Exception, SystemExit) as error:
-                raise_failure(self.__name__, error, texts, prompts=prompts, file=self.file)
-            return check_batch(self.__name__, returned, texts, prompts)
+                return await self.run(job, len(completions), trainer)
+            except (RewardFailure, RunError) as failure:
+                raise self.error(failure, prompts, completions, index, columns) from failure.__cause__
 
-        async def score(index: int, arguments: dict[str, Any]) -> float | None:
-            try:
-                value = await self.function(**arguments)
-            except (Exception, SystemExit) as error:
-                raise_failure(self.__name__, error, texts, index, prompts, self.file)
-            return check_value(self.__name__, value, index, texts, prompts)
-
-        tasks = [
-            asyncio.ensure_future(score(index, arguments))
-            for index, arguments in enumerate(self.completion_arguments(prompts, completions, completion_ids, columns))
-        ]
+        jobs = self.jobs(prompts, completions, completion_ids, columns)
+        tasks = [asyncio.ensure_future(score(index, job)) for index, job in enumerate(jobs)]
         try:
-            return list(await asyncio.gather(*tasks))
+            return [value for values in await asyncio.gather(*tasks) for value in values]
         finally:
             # After a failure nothing of the batch may go on calling a paid service.
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-
-@contextlib.contextmanager
-def _telling_the_step(trainer_state: Any) -> Iterator[None]:
-    """Say in an error how far training was."""
-    try:
-        yield
-    except RunError as error:
-        steps = getattr(trainer_state, "global_step", None)
-        if steps is None:
-            raise
-        raise RunError(f"After {steps} step{'' if steps == 1 else 's'}: {error}") from error
-
-
-def _trainer_defaults() -> dict[str, Any]:
-    """Stand-ins for what only a trainer gives, for a reward that is called outside of one."""
-    return {"trainer_state": None, "log_extra": _ignore, "log_metric": _ignore}
+    async def run(self, job: Mapping[str, Any], count: int, trainer: Mapping[str, Any]) -> Scores:  # type: ignore[override]
+        """Do one job, as `Reward.run` does."""
+        try:
+            returned = await self.function(**self.arguments(job, trainer))
+        except (Exception, SystemExit) as error:
+            raise failure_of(error, self.file) from error
+        return self.checked(returned, count)
 
 
 def _ignore(*arguments: Any) -> None:

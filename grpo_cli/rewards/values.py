@@ -1,7 +1,7 @@
 """Every value a reward returns is checked before it can reach the loss.
 
 TRL takes `inf` (loss 0, no error), loses NaN as if it were None, and trains on what remains; here each is
-an error that names the reward, the row and the completion.
+a failure, and the error made of it names the reward, the row and the completion.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from grpo_cli.errors import RunError
 
@@ -19,51 +19,75 @@ _LARGEST = 3.4028235e38  # rewards travel as float32: anything above becomes inf
 _SHOWN = 200
 
 
-def check_batch(
-    name: str, returned: Any, completions: Sequence[str], prompts: Sequence[Any] | None = None
-) -> list[float | None]:
+class RewardFailure(Exception):
+    """A reward failed on one completion, or on a batch.
+
+    Args:
+        kind: "error" (it raised), "value" (it returned what is no reward), "timeout" or "died".
+        what: what happened, as the middle of a sentence: "failed with KeyError: 'x' at my_rewards.py:3 (…)".
+        index: the completion's place in a batch that was scored at once, where one is to blame.
+    """
+
+    def __init__(self, kind: str, what: str, index: int | None = None) -> None:
+        super().__init__(kind, what, index)
+        self.kind, self.what, self.index = kind, what, index
+
+    def sentence(
+        self, name: str, texts: Sequence[str], prompts: Sequence[Any] | None = None, index: int | None = None
+    ) -> str:
+        """The whole sentence for the user.
+
+        Args:
+            name: the reward's name.
+            texts: the completions of the batch.
+            prompts: what they answer, one a completion.
+            index: the completion's place, where they were scored one by one.
+        """
+        index = self.index if index is None else index
+        said = f"reward {name!r} {self.what}"
+        if self.kind == "value":
+            return said if index is None else f"{said} for {_where(index, texts, prompts)}"
+        if index is not None:
+            return f"{said} on {_where(index, texts, prompts)}"
+        return said + (f" on a batch of {len(texts)}; the first {_begin(texts[0])}" if texts else " on nothing")
+
+
+def check_batch(returned: Any, count: int) -> list[float | None]:
     """What a function of TRL's form returned, as a list of floats.
 
     Args:
-        name: the reward's name, for messages.
         returned: a list, tuple, array or tensor with one value per completion.
-        completions: the completions' texts, for messages.
-        prompts: what they answer, one a completion, for messages.
+        count: the number of completions.
 
     Returns:
         One float per completion, or None where the function skipped it.
 
     Raises:
-        RunError: wrong kind, wrong count, or a value that `check_value` refuses.
+        RewardFailure: wrong kind, wrong count, or a value that `check_value` refuses.
     """
-    expected = f"it must return a list with one number (or None) for each of the {len(completions)} completions"
+    expected = f"it must return a list with one number (or None) for each of the {count} completions"
     if hasattr(returned, "__await__"):
         if hasattr(returned, "close"):
             returned.close()
-        raise RunError(f"reward {name!r} returned a coroutine: define the function with 'async def'")
+        raise RewardFailure("value", "returned a coroutine: define the function with 'async def'")
     values = returned.tolist() if hasattr(returned, "tolist") else returned
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        raise RunError(f"reward {name!r} returned {_short(returned)}; {expected}")
+        raise RewardFailure("value", f"returned {_short(returned)}; {expected}")
     values = list(values)
-    if len(values) != len(completions):
-        raise RunError(f"reward {name!r} returned {len(values)} values; {expected}")
-    return [check_value(name, value, i, completions, prompts) for i, value in enumerate(values)]
+    if len(values) != count:
+        raise RewardFailure("value", f"returned {len(values)} values; {expected}")
+    return [check_value(value, index) for index, value in enumerate(values)]
 
 
-def check_value(
-    name: str, value: Any, index: int, completions: Sequence[str], prompts: Sequence[Any] | None = None
-) -> float | None:
+def check_value(value: Any, index: int | None = None) -> float | None:
     """One value as a float; None (skip this completion) stays None, True is 1.0.
 
     Args:
-        name: the reward's name, for messages.
         value: what the function returned for one completion.
-        index: the completion's place in the batch.
-        completions: the completions' texts, for messages.
-        prompts: what they answer, one a completion, for messages.
+        index: the completion's place in a batch that was scored at once.
 
     Raises:
-        RunError: no number, NaN, or too large for a float32.
+        RewardFailure: no number, NaN, or too large for a float32.
     """
     if value is None:
         return None
@@ -85,45 +109,34 @@ def check_value(
         wrong = f"returned {_short(value)}, which is not finite as float32"
     else:
         return number
-    raise RunError(f"reward {name!r} {wrong} for {_where(index, completions, prompts)}")
+    raise RewardFailure("value", wrong, index)
 
 
-def raise_failure(
-    name: str,
-    error: BaseException,
-    completions: Sequence[str],
-    index: int | None = None,
-    prompts: Sequence[Any] | None = None,
-    file: str | None = None,
-) -> NoReturn:
-    """Turn an exception of a reward function into the user's error, the original chained to it.
+def failure_of(error: BaseException, file: str | None = None) -> RewardFailure:
+    """What an exception of a reward function is to the user: its text and the line of their own code.
 
     Args:
-        name: the reward's name.
         error: what the function raised.
-        completions: the completions' texts.
-        index: the completion's place in the batch, None when a whole batch was scored at once.
-        prompts: what they answer, one a completion.
-        file: the reward's source file, to find the line of the user's own code.
+        file: the reward's source file, to find that line.
 
     Raises:
-        RunError: always (an own RunError and an exit that was not the reward's pass unchanged).
+        RunError: the exception itself, where the reward wrote the sentence.
+        SystemExit: the exception itself, where it is the program that ends and not the reward.
     """
-    frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, RunError):
         raise error
+    frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SystemExit) and (not frames or frames[-1].filename.startswith(_PACKAGE)):
-        raise error  # the program itself is ending
+        raise error
     own = [f for f in frames if file and f.filename == file]
     outside = [f for f in frames if not f.filename.startswith(_PACKAGE)]
-    line = "".join(f" at {f.filename}:{f.lineno} ({f.line})" for f in (own or outside or frames)[-1:])
-    if index is None:
-        where = f"a batch of {len(completions)}; the first " + _begin(completions[0]) if completions else "nothing"
-    else:
-        where = _where(index, completions, prompts)
-    raise RunError(
-        f"reward {name!r} failed with {type(error).__name__}: {_short(str(error), quote=False)}{line} on {where}"
-    ) from error
+    ours = type(error).__module__.startswith("grpo_cli.")  # raised on purpose: the text says all
+    line = "".join(
+        f" at {f.filename}:{f.lineno} ({_short(f.line, quote=False)})"
+        for f in (own or outside or frames)[-1:]
+        if not ours
+    )
+    return RewardFailure("error", f"failed with {type(error).__name__}: {_short(error, quote=False)}{line}")
 
 
 def _where(index: int, completions: Sequence[str], prompts: Sequence[Any] | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -11,11 +12,12 @@ def completion_records(
     step: int,
     prompts: list[Any],
     completions: list[Any],
-    rewards: dict[str, list[float | None]],
+    rewards: Mapping[str, Sequence[float | None]],
     weights: dict[str, float],
     group_size: int,
     facts: list[dict[str, Any]],
     advantages: list[float] | None = None,
+    combined: Mapping[str, Sequence[float | None]] | None = None,
 ) -> list[dict[str, Any]]:
     """Lay out a batch of N completions as N records.
 
@@ -28,15 +30,17 @@ def completion_records(
         group_size: G; completions i·G … i·G+G-1 answer the same prompt.
         facts: N dicts with `length` (tokens), `truncated` and `columns` (the row's other columns).
         advantages: N group-relative advantages; left out in evaluation.
+        combined: per reward its N values after clipping, normalising and gating; None where nothing was changed.
 
     Returns:
-        N records with step, group, sample, prompt, completion, rewards, reward (weighted sum over those
-        that scored), advantage, length, truncated, columns.
+        N records with step, group, sample, prompt, completion, reward (weighted sum over those that scored),
+        rewards (as given), combined (where it is not the same), advantage, length, truncated, columns.
     """
     records = []
     for i, (prompt, completion, fact) in enumerate(zip(prompts, completions, facts, strict=True)):
         scores = {name: _number(values[i]) for name, values in rewards.items()}
-        scored = [weights[name] * score for name, score in scores.items() if score is not None]
+        summed = scores if combined is None else {name: _number(values[i]) for name, values in combined.items()}
+        scored = [weights[name] * score for name, score in summed.items() if score is not None]
         record = {
             "step": step,
             "group": i // group_size,
@@ -46,6 +50,8 @@ def completion_records(
             "reward": sum(scored) if scored else None,
             "rewards": scores,
         }
+        if combined is not None:
+            record["combined"] = summed
         if advantages is not None:
             record["advantage"] = _number(advantages[i])
         records.append({**record, **fact})

@@ -48,6 +48,11 @@ class RunFolder:
         return self.root / "completions" / f"{split}.jsonl"
 
     @property
+    def reward_failures(self) -> Path:
+        """Every completion on which a reward failed, one a line, with all that `grpo-reward replay` needs."""
+        return self.root / "reward_failures.jsonl"
+
+    @property
     def checkpoints(self) -> Path:
         """`checkpoint-<step>` folders, each resumable once it holds its completeness mark."""
         return self.root / "checkpoints"

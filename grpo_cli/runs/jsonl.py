@@ -24,6 +24,15 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def _line(record: dict[str, Any]) -> bytes:
+    """A record as a line of JSON, in UTF-8; half a surrogate pair has none and is written as JSON's own escape."""
+    plain = _plain(record)
+    try:
+        return (json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except UnicodeEncodeError:
+        return (json.dumps(plain, allow_nan=False) + "\n").encode()
+
+
 def append(path: Path, *records: dict[str, Any]) -> None:
     """Append records to a JSONL file, whole lines in one write: a kill leaves no half record inside.
 
@@ -33,15 +42,14 @@ def append(path: Path, *records: dict[str, Any]) -> None:
     """
     if not records:
         return
-    text = "".join(json.dumps(_plain(r), ensure_ascii=False, allow_nan=False) + "\n" for r in records)
+    data = b"".join(_line(record) for record in records)
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         # A write cut short by a kill or a full disk leaves a line without its end; close it before going on.
         size = os.fstat(fd).st_size
         if size and os.pread(fd, 1, size - 1) != b"\n":
-            text = "\n" + text
-        data = text.encode()
+            data = b"\n" + data
         try:
             while data:
                 data = data[os.write(fd, data) :]

@@ -15,7 +15,8 @@ from grpo_cli.data.load import Data, load_data
 from grpo_cli.errors import ConfigError, RunError
 from grpo_cli.evaluation.held_out import HeldOutEvaluation
 from grpo_cli.rewards.build import RewardContext, build_rewards
-from grpo_cli.rewards.reward import Reward
+from grpo_cli.rewards.combine import Combiner
+from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
 from grpo_cli.runs.folder import RunFolder
@@ -69,16 +70,35 @@ def run(config: dict[str, Any], folder: RunFolder) -> int:
         data = load_data(config["dataset"], tokenizer=tokenizer, seed=config["seed"])
     for note in data.info["notes"]:
         recorder.warning(note)
-    rewards = build_rewards(config["reward"], context=reward_context(config, tokenizer, data, state))
+    with build_guard(config, folder, recorder, reward_context(config, tokenizer, data, state)) as guard:
+        if guard.settings.workers == "auto":
+            resolved.append(Resolved("guard.workers", guard.workers, "this machine's cores, shared among its ranks"))
+        return train(
+            config, folder, recorder, tokenizer=tokenizer, data=data, guard=guard, resolved=resolved, started=started
+        )
 
+
+def train(
+    config: dict[str, Any],
+    folder: RunFolder,
+    recorder: Recorder,
+    *,
+    tokenizer: Any,
+    data: Data,
+    guard: Guard,
+    resolved: list[Resolved],
+    started: float,
+) -> int:
+    """Train, with data and rewards at hand: the second half of `run`."""
     recorder.phase("loading model")
-    trainer = build_trainer(config, folder, recorder, tokenizer=tokenizer, data=data, rewards=rewards)
+    trainer = build_trainer(config, folder, recorder, tokenizer=tokenizer, data=data, guard=guard)
+    state = PartialState()
     if config["model"]["attn_implementation"] == "auto":
         chosen = policy(trainer).config._attn_implementation
         resolved.append(Resolved("model.attn_implementation", chosen, "transformers' choice for this model"))
     evaluation = None
     if isinstance(data.test, Dataset) and len(data.test):
-        evaluation = HeldOutEvaluation(trainer, data.test, rewards, config["evaluation"], recorder)
+        evaluation = HeldOutEvaluation(trainer, data.test, guard, config["evaluation"], recorder)
     stopping = attach_callbacks(trainer, folder, recorder, evaluation)
     checkpoint = resume_checkpoint(config, trainer, recorder)
     describe(recorder, folder, config, trainer, data, resolved, start_step=step_of_resume(checkpoint))
@@ -139,6 +159,19 @@ def reward_context(config: dict[str, Any], tokenizer: Any, data: Data, state: Pa
     )
 
 
+def build_guard(config: dict[str, Any], folder: RunFolder, recorder: Recorder, context: RewardContext) -> Guard:
+    """Build the rewards, and start the processes they run in while the model is being loaded."""
+    return Guard(
+        build_rewards(config["reward"], context=context),
+        config["reward"],
+        context=context,
+        settings=config.get("guard"),
+        failures=folder.reward_failures,
+        warn=recorder.warning,
+        rank=PartialState().process_index,
+    )
+
+
 def data_columns(data: Data) -> list[str]:
     """The columns every row of the data has; a stream without declared columns is asked for its first row."""
     if data.train.column_names is not None:
@@ -153,7 +186,7 @@ def build_trainer(
     *,
     tokenizer: Any,
     data: Data,
-    rewards: list[Reward],
+    guard: Guard,
 ) -> RunTrainer:
     """Build TRL's trainer out of the parts."""
     training = config["training"]
@@ -161,7 +194,7 @@ def build_trainer(
         training,
         folder,
         init_kwargs=model_init_kwargs(config["model"], training),
-        reward_weights=[reward.weight for reward in rewards],
+        reward_weights=[reward.weight for reward in guard.rewards],
         trust_remote_code=config["model"]["trust_remote_code"],
     )
     check_data_size(arguments, data.train)
@@ -170,7 +203,9 @@ def build_trainer(
         return RunTrainer(
             model_path(config["model"]["name"]),
             recorder=recorder,
-            reward_funcs=list(rewards),
+            guard=guard,
+            combiner=Combiner(config["reward"]),
+            reward_funcs=list(guard.rewards),
             args=arguments,
             train_dataset=data.train,
             eval_dataset=data.test if arguments.eval_strategy != "no" else None,

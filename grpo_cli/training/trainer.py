@@ -1,4 +1,4 @@
-"""TRL's trainer, with two things it does not keep: every completion, and the state between two generations.
+"""TRL's trainer, with rewards under guard, and with what it does not keep: completions, the state between generations.
 
 Nothing about the algorithm is changed: the same settings give the same losses and weights as a bare
 `GRPOTrainer`, bit for bit (tests/training/test_training_fidelity.py).
@@ -16,6 +16,8 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 from trl import GRPOTrainer
 
 from grpo_cli.errors import RunError
+from grpo_cli.rewards.combine import Combiner
+from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.runs.checkpoints import mark_complete
 from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.disk import saving
@@ -30,16 +32,24 @@ class RunTrainer(GRPOTrainer):
 
     Args:
         recorder: where completions go.
+        guard: what runs the rewards; its `rewards` are the trainer's reward functions.
+        combiner: what clips, normalises and gates their values, and weighs them at each step.
         arguments: everything `GRPOTrainer` takes.
     """
 
-    def __init__(self, *positional: Any, recorder: Recorder, **arguments: Any) -> None:
+    def __init__(
+        self, *positional: Any, recorder: Recorder, guard: Guard, combiner: Combiner, **arguments: Any
+    ) -> None:
         super().__init__(*positional, **arguments)
         self.args: Any  # a GRPOConfig, which the base class does not say
         self._logs: dict[str, Any]
         self.num_generations: int
         self.num_generations_eval: int
         self.recorder = recorder
+        self.guard = guard
+        self.combiner = combiner
+        self._given: dict[str, list[float]] = {}  # what the rewards gave to the batch at hand, before combining
+        self.failures = 0  # rewards' failures on the batch at hand, on all ranks
         self.completion_tokens = 0
         self.last_completions: list[dict[str, Any]] = []
         self._pending_state: dict[str, Any] | None = None
@@ -62,8 +72,64 @@ class RunTrainer(GRPOTrainer):
             self._record(facts, training)
         return output
 
+    def _calculate_rewards(
+        self, inputs: list[dict[str, Any]], prompts: list[Any], completions: list[Any], completion_ids_list: Any
+    ) -> torch.Tensor:
+        """Score as TRL does, all rewards at once: TRL's calls of one after the other only collect the scores."""
+        kept = ("prompt", "completion", "completion_ids")
+        columns: dict[str, Any] = {key: [row[key] for row in inputs] for key in inputs[0] if key not in kept}
+        columns |= {
+            "trainer_state": self.state,
+            "log_extra": self._log_completion_extra,
+            "log_metric": self._log_metric,
+        }
+        if self.environments is not None:
+            columns["environments"] = self.environments
+        self.guard.begin(prompts, completions, completion_ids_list, columns)
+        scores = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        self._measure_rewards(scores)
+        return self._combine(scores)
+
+    def _combine(self, scores: torch.Tensor) -> torch.Tensor:
+        """What GRPO sums, out of what the rewards gave; and the weights it is summed with at this step.
+
+        Args:
+            scores: [B, rewards] of all ranks, NaN where a reward gave None; so every rank does the same.
+        """
+        self._given = dict(zip(self.reward_func_names, scores.T.tolist(), strict=True))
+        self.reward_weights = torch.tensor(self.combiner.weights(self.state.global_step), dtype=torch.float32)
+        training = cast(Any, self.model).training
+        return cast(torch.Tensor, self.combiner.apply(scores, names=self.reward_func_names, training=training))
+
+    def _measure_rewards(self, scores: torch.Tensor) -> None:
+        """Log of each reward, beside TRL's mean and std, what tells a broken one; over all ranks.
+
+        Args:
+            scores: [B, rewards] of all ranks, NaN where a reward gave None.
+        """
+        counts = self.guard.take_counts()
+        local = [[c.completions, c.timeouts, c.errors, c.seconds] for c in counts.values()]
+        sums = self.accelerator.reduce(torch.tensor(local, device=self.args.device), reduction="sum").tolist()
+        self.failures = int(sum(timeouts + errors for _, timeouts, errors, _ in sums))
+        metrics = self._metrics["train" if cast(Any, self.model).training else "eval"]
+        for i, (name, (number, timeouts, errors, seconds)) in enumerate(zip(counts, sums, strict=True)):
+            given = scores[:, i][~scores[:, i].isnan()]
+            metrics[f"rewards/{name}/min"].append(given.min().item() if len(given) else math.nan)
+            metrics[f"rewards/{name}/max"].append(given.max().item() if len(given) else math.nan)
+            metrics[f"rewards/{name}/none"].append(1.0 - len(given) / len(scores))
+            metrics[f"rewards/{name}/timeouts"].append(timeouts / number)
+            metrics[f"rewards/{name}/errors"].append(errors / number)
+            metrics[f"rewards/{name}/ms"].append(1e3 * seconds / number)
+            if self.combiner.changes_values:  # TRL's mean is of the combined values then
+                metrics[f"rewards/{name}/given"].append(given.mean().item() if len(given) else math.nan)
+
     def _refuse_unscored(self, count: int) -> None:
-        """End the run, on all ranks alike, when no reward scored anything: TRL would go on and train nothing."""
+        """End the run, on all ranks alike, when no reward scored anything: TRL would go on and train nothing.
+
+        What failed to score is left to the guard, which ends the run when that happens too often.
+        """
+        if self.failures:
+            return
         scores = [score for values in self._logs["rewards"].values() for score in list(values)[-count:]]
         if all(math.isnan(score) for score in scores):
             names = ", ".join(self.reward_func_names)
@@ -83,7 +149,8 @@ class RunTrainer(GRPOTrainer):
             step=self.state.global_step + 1 if training else self.state.global_step,
             prompts=list(logs["prompt"])[-count:],
             completions=list(logs["completion"])[-count:],
-            rewards=rewards,
+            rewards=self._given,
+            combined=rewards if self.combiner.changes_values else None,
             weights=dict(zip(self.reward_func_names, self.reward_weights.tolist(), strict=True)),
             group_size=group_size,
             facts=facts,
@@ -141,6 +208,7 @@ class RunTrainer(GRPOTrainer):
             "loss": self._tr_loss.detach().cpu(),
             "last_logged": self._globalstep_last_logged,
             "completion_tokens": self.completion_tokens,
+            "combiner": self.combiner.state(),
         }
 
     def load_rollout_state(self, checkpoint: Path) -> None:
@@ -163,6 +231,7 @@ class RunTrainer(GRPOTrainer):
         self._tr_loss = state["loss"].to(self.args.device)
         self._globalstep_last_logged = state["last_logged"]
         self.completion_tokens = state["completion_tokens"]
+        self.combiner.load_state(state["combiner"])
 
 
 def _plain_columns(row: dict[str, Any]) -> dict[str, Any]:

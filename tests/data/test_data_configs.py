@@ -28,7 +28,7 @@ def test_a_shipped_config_holds_known_keys_only_and_nothing_is_wrong_with_it(nam
 def test_the_custom_config_shows_the_defaults():
     cfg = config("custom")
     assert {k: v for k, v in cfg.items() if k != "path"} == {k: DEFAULTS[k] for k in cfg if k != "path"}
-    elsewhere = {"generator", "generator_kwargs", "mixture", "mixture_stopping"}
+    elsewhere = {"generator", "generator_kwargs", "task", "size", "seed", "mixture", "mixture_stopping"}
     assert set(cfg) | elsewhere == set(DEFAULTS)
 
 

@@ -20,18 +20,23 @@ if not any(a in {LIGHT!r} or a.startswith("-sc") for a in arguments):
     arguments += {SMALL!r}
 os.execv(sys.executable, [sys.executable, "-m", "grpo_cli.commands.train", *arguments])
 """
+# grpo-reward trains nothing and runs as it is.
+CHECK_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.check "$@"\n'
+REWARD_SHIM = f"""#!{sys.executable}
+import os, sys
+os.execv(sys.executable, [sys.executable, "-m", "grpo_cli.commands.reward", *sys.argv[1:]])
+"""
 
 
 @pytest.fixture
 def shell(tmp_path):
-    """Run a command in an empty folder with `grpo-train` on the path; gives exit code and output."""
+    """Run a command in an empty folder with `grpo-train` and `grpo-reward` on the path; gives exit code and output."""
     folder, programs = tmp_path / "work", tmp_path / "bin"
     folder.mkdir()
     programs.mkdir()
-    (programs / "grpo-train").write_text(SHIM, encoding="utf-8")
-    (programs / "grpo-train").chmod(0o755)
-    (programs / "grpo-check").write_text(f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.check "$@"\n')
-    (programs / "grpo-check").chmod(0o755)
+    for name, shim in (("grpo-train", SHIM), ("grpo-check", CHECK_SHIM), ("grpo-reward", REWARD_SHIM)):
+        (programs / name).write_text(shim, encoding="utf-8")
+        (programs / name).chmod(0o755)
     environment = {
         **os.environ,
         "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -120,7 +125,7 @@ def test_commands_that_are_not_run_are_few_and_parse():
         for block in blocks(document)
         if block.language in ("text", "") and not block.file
         for line in block.text.splitlines()
-        if line.startswith(("grpo-train ", "make ", "pip "))
+        if line.startswith(("grpo-train ", "grpo-reward ", "make ", "pip "))
     ]
     run = sum(len(block.commands) for document in DOCUMENTS for block in blocks(document))
     assert len(skipped) <= run / 2, f"{len(skipped)} commands are shown without being run, {run} are run"

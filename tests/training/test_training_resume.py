@@ -10,6 +10,8 @@ import pytest
 from killing import Command
 from real_runs import read_records
 
+from grpo_cli.rewards.combine import Combiner
+
 pytestmark = pytest.mark.slow
 
 COMMON = [
@@ -30,6 +32,12 @@ SETTINGS = {
         "training.gradient_accumulation_steps=2",
         "training.steps_per_generation=4",
         "training.num_iterations=2",
+        # Statistics over all ranks, a weight that depends on the step: both have to survive.
+        "reward=[exact_match,format]",
+        "reward.exact_match.normalize=running",
+        "reward.exact_match.gate=format",
+        "reward.format.strict=false",
+        "reward.format.schedule={0: 1.0, 4: 0.2}",
     ],
 }
 TIMES = {"time", "step_time", "eval/seconds"}
@@ -37,7 +45,11 @@ TIMES = {"time", "step_time", "eval/seconds"}
 
 def steady(records):
     """Records without what is measured in seconds, and without the summary of one start's training."""
-    return [{k: v for k, v in r.items() if k not in TIMES} for r in records if r.get("kind") != "summary"]
+    return [
+        {k: v for k, v in r.items() if k not in TIMES and not k.endswith("/ms")}
+        for r in records
+        if r.get("kind") != "summary"
+    ]
 
 
 def digests(folder):
@@ -65,3 +77,24 @@ def test_a_resumed_run_equals_a_straight_one(tmp_path, processes, setting):
         path = f"completions/{split}.jsonl"
         assert read_records(one / path) == read_records(other / path)
     assert digests(one) == digests(other)
+    if setting == "buffered":
+        assert_combined(one)
+
+
+def assert_combined(folder):
+    """What was summed is what the rewards gave, normalised over all batches so far, gated and weighted by the step."""
+    entries = {
+        "exact_match": {"weight": 1.0, "normalize": "running", "gate": "format"},
+        "format": {"schedule": {0: 1.0, 4: 0.2}},
+    }
+    combiner, names = Combiner(entries), list(entries)
+    records = read_records(folder / "completions" / "train.jsonl")
+    steps = sorted({record["step"] for record in records})
+    assert len(steps) > 1
+    for step in steps:
+        batch = [record for record in records if record["step"] == step]
+        combined = combiner.apply([[record["rewards"][name] for name in names] for record in batch], names=names)
+        weights = combiner.weights(step - 1)
+        for record, values in zip(batch, combined, strict=True):
+            assert [record["combined"][name] for name in names] == pytest.approx(values, abs=1e-6)
+            assert record["reward"] == pytest.approx(sum(w * v for w, v in zip(weights, values, strict=True)), abs=1e-6)

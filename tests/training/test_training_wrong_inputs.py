@@ -1,7 +1,7 @@
 """Wrong inputs that only the worker can see: one clear sentence, the right exit code, a folder that says what happened.
 
-Each case starts a worker through the real command; what the composer refuses without one is in
-tests/config/test_config_wrong_inputs.py.
+One of each kind goes the whole way through the real command, the rest straight to a worker; what the composer
+refuses without one is in tests/config/test_config_wrong_inputs.py.
 """
 
 # ruff: noqa: E501  (a table of whole sentences)
@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from forked_worker import run_worker
 
 from grpo_cli.assets import EMBEDDED_MODEL
 
@@ -133,17 +134,25 @@ CONFIGURATIONS = {
 
 
 @pytest.mark.parametrize("case", CONFIGURATIONS)
-def test_wrong_configuration(cli, files: Path, case: str) -> None:
+def test_wrong_configuration(files: Path, case: str) -> None:
     if case == "no weights":
         shutil.copytree(EMBEDDED_MODEL, files / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
     argv, sentence = CONFIGURATIONS[case]
+    code, said = run_worker([*TINY, *argv], files)
+    assert code == 2
+    assert re.fullmatch(sentence, f"{said.rstrip('.')}."), said
+
+
+def test_a_wrong_configuration_as_the_user_sees_it(cli, files: Path) -> None:
+    argv, sentence = CONFIGURATIONS["too few rows"]
     said = refused(cli(*TINY, *argv), files, code=2)
     assert re.fullmatch(sentence, said), said
 
 
 @pytest.mark.skipif(find_spec("peft") is None, reason="needs peft")
-def test_modules_that_the_model_does_not_have(cli, files: Path) -> None:
-    said = refused(cli(*TINY, *ADDITION, "peft=lora", "peft.target_modules=[nosuch]"), files, code=2)
+def test_modules_that_the_model_does_not_have(files: Path) -> None:
+    code, said = run_worker([*TINY, *ADDITION, "peft=lora", "peft.target_modules=[nosuch]"], files)
+    assert code == 2
     assert re.fullmatch(r"peft.target_modules: Target modules \{'nosuch'\} not found in the base model\..*", said)
 
 
@@ -186,7 +195,14 @@ RUNS = {
 
 
 @pytest.mark.parametrize("function", RUNS)
-def test_reward_that_fails_while_running(cli, files: Path, function: str) -> None:
-    done = cli(*TINY, *ADDITION, "~reward.exact_match", f"reward.mine.target=rewards.py:{function}")
+def test_reward_that_fails_while_running(files: Path, function: str) -> None:
+    argv = [*TINY, *ADDITION, "~reward.exact_match", f"reward.mine.target=rewards.py:{function}"]
+    code, said = run_worker(argv, files)
+    assert code == 1
+    assert re.fullmatch(RUNS[function], f"{said.rstrip('.')}."), said
+
+
+def test_a_failing_reward_as_the_user_sees_it(cli, files: Path) -> None:
+    done = cli(*TINY, *ADDITION, "~reward.exact_match", "reward.mine.target=rewards.py:divides")
     said = refused(done, files, code=1)
-    assert re.fullmatch(RUNS[function], said), said
+    assert re.fullmatch(RUNS["divides"], said), said

@@ -23,6 +23,9 @@ class DatasetConfig:
     generator_kwargs: dict[str, Any] = option(
         {}, "Keyword arguments of the generator; `seed` is passed where it takes one."
     )
+    task: Any = option(None, "What the generator makes, where it can make several things (its argument `task`).")
+    size: int | None = option(None, "How many rows the generator makes (its argument `size`).")
+    seed: int | None = option(None, "Seed of the generator (its argument `seed`); null: the run's seed.")
     mixture: dict[str, Any] = option(
         {}, "Several sources by name; each entry takes the keys of this group and `weight`."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from grpo_cli.config.groups._option import option
 
@@ -11,7 +12,7 @@ from grpo_cli.config.groups._option import option
 class GuardConfig:
     """What all rewards share; the limits of each one stand in its own entry (`reward.<name>.timeout`, …)."""
 
-    workers: int | str = option(
+    workers: int | Literal["auto"] = option(
         "auto", help="Reward processes of each rank; auto: the machine's cores shared among its ranks, at most 16."
     )
     memory_gb: float | None = option(4.0, help="Most memory of one reward process in GiB; null: no limit.")

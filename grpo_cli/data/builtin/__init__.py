@@ -6,6 +6,7 @@ Light (standard library only). Each function returns `{"train": rows, "test": ro
 from __future__ import annotations
 
 from grpo_cli.data.builtin.addition import addition
+from grpo_cli.data.builtin.code import code
 from grpo_cli.data.builtin.zen import zen
 
-__all__ = ["addition", "zen"]
+__all__ = ["addition", "code", "zen"]

@@ -1,0 +1,6 @@
+"""What runs inside a sandbox when a function is tested: these files are read as text and sent in, never imported there.
+
+Two programs in two sandboxes, joined by two pipes. `candidate` holds the code that a model wrote and answers calls;
+`judge` holds the tests and decides. So the expected values and the verdict are never where the model's code runs,
+and what comes back from there is plain data (`wire`), which has no behaviour to cheat with.
+"""

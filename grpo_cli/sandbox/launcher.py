@@ -1,0 +1,281 @@
+"""The process between us and a program: it builds the sandbox around itself, then becomes the program.
+
+    spawner ─▶ launcher ─▶ init (first process of the namespaces) ─▶ the program
+               waits       reaps; when it ends, the kernel          own user id, no privileges,
+                           kills all that is left inside            limits, Landlock, seccomp
+
+Each dies with the one to its left, so a spawner that is killed leaves nothing running. Each protection is tried and
+the ones that hold are reported before the program starts; where one that was asked for does not hold, the
+program does not start. Run as `python -I -S -c … SPEC`; standard library only, and as little of it as can be, since
+this starts once per program: no json, typing, contextlib or pathlib.
+"""
+# ruff: noqa: PTH102, PTH123, SIM105
+
+from __future__ import annotations
+
+import fcntl
+import marshal
+import os
+import resource
+import select
+import signal
+import sys
+
+from grpo_cli.sandbox import landlock, linux, root, seccomp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+FAILED_TO_START = 125
+_NOBODY = 65534
+# User ids that belong to nobody; each launcher takes its own, so sandboxes cannot reach each other.
+_FIRST_OWN_USER = 0x70000000
+_THREADS = 16
+_FREE = 100  # descriptors from here on are nobody's
+
+_NAMESPACES = (
+    ("processes", linux.CLONE_NEWPID),
+    ("network", linux.CLONE_NEWNET),
+    ("ipc", linux.CLONE_NEWIPC),
+    ("hostname", linux.CLONE_NEWUTS),
+)
+
+
+def main() -> None:
+    """Build the sandbox that the first argument (marshal, in hexadecimal) describes, and run the program in it."""
+    spec = marshal.loads(bytes.fromhex(sys.argv[1]))
+    status = spec["status"]
+    os.set_inheritable(status, False)
+    try:
+        code = _launch(spec, status)
+    except Exception as error:
+        _report(status, {"error": f"{type(error).__name__}: {error}"})
+        code = FAILED_TO_START
+    os._exit(code)
+
+
+def _launch(spec: dict[str, Any], status: int) -> int:
+    linux.die_with_parent()
+    if os.getppid() != spec["parent"]:
+        return FAILED_TO_START
+    if spec["given"]:
+        # Inside bubblewrap it shares the program's namespaces.
+        linux.set_dumpable(False)
+    os.umask(0o022)
+    spec["launcher"], spec["spawned_by_root"] = os.getpid(), os.geteuid() == 0
+    held: list[str] = list(spec["given"])
+    if spec["namespaces"]:
+        _leave_namespaces(held, as_root=spec["as_root"])
+    # Closed by our end: tells a child that was not yet tied to us.
+    alive, lifeline = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(lifeline)
+        _stay_tied(alive)
+        if "processes" in held and not spec["given"]:
+            _be_init(spec, status, held)
+        _become_program(spec, status, held)
+    # What the program's output and input hang on must be held by the program alone.
+    _close_from(0, keep=(lifeline,))
+    # Being asked to stop, take the program along and reap it; being killed, the kernel sees to it.
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
+    code = _wait_for(child)
+    if "processes" not in held:
+        # Children it may have left in its group; none where seccomp forbids them.
+        _quietly(os.killpg, child, signal.SIGKILL)
+    return code
+
+
+def _leave_namespaces(held: list[str], *, as_root: bool) -> None:
+    """Take new namespaces: with the machine's root's power where we have it, else through a user namespace."""
+    if not (as_root and _try(held, "mounts", linux.unshare, linux.CLONE_NEWNS)):
+        user, group = os.geteuid(), os.getegid()
+        if not _try(held, "user", linux.unshare, linux.CLONE_NEWUSER):
+            return
+        for name, text in (("setgroups", "deny"), ("uid_map", f"1000 {user} 1"), ("gid_map", f"1000 {group} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+        _try(held, "mounts", linux.unshare, linux.CLONE_NEWNS)
+    for name, flag in _NAMESPACES:
+        _try(held, name, linux.unshare, flag)
+    linux.die_with_parent()
+
+
+def _try(held: list[str], name: str, function: Callable[..., object], *arguments: object) -> bool:
+    if _quietly(function, *arguments):
+        held.append(name)
+    return name in held
+
+
+def _quietly(function: Callable[..., object], *arguments: object) -> bool:
+    """Whether a call that may be forbidden was not."""
+    try:
+        function(*arguments)
+    except OSError:
+        return False
+    return True
+
+
+def _report(status: int, what: dict[str, Any]) -> None:
+    try:
+        os.write(status, marshal.dumps(what))
+    except OSError:
+        pass
+
+
+def _stay_tied(alive: int) -> None:
+    """Die with the parent, also when it has died already (its number cannot be seen from a new namespace)."""
+    linux.die_with_parent()
+    if select.select([alive], [], [], 0)[0]:
+        os._exit(FAILED_TO_START)
+    os.close(alive)
+
+
+def _be_init(spec: dict[str, Any], status: int, held: list[str]) -> None:
+    """The namespace's first process: fork the program, reap whatever ends, end with the program; never returns."""
+    try:
+        linux.set_dumpable(False)
+        alive, lifeline = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(lifeline)
+            _stay_tied(alive)
+            _become_program(spec, status, held)
+        _close_from(0, keep=(lifeline,))
+        os._exit(_wait_for(child))
+    except BaseException:
+        os._exit(FAILED_TO_START)
+
+
+def _wait_for(child: int) -> int:
+    while True:
+        pid, result = os.waitpid(-1, 0)
+        if pid == child:
+            code = os.waitstatus_to_exitcode(result)
+            return code if code >= 0 else 128 - code
+
+
+def _become_program(spec: dict[str, Any], status: int, held: list[str]) -> None:
+    """Put the last protections on, report, and run the program; never returns."""
+    try:
+        parent = os.getppid()
+        os.setsid()
+        status = _place_descriptors(spec, status)
+        _restrict(spec, held)
+        # A new identity has cancelled it.
+        linux.die_with_parent()
+        if os.getppid() != parent:
+            os._exit(FAILED_TO_START)
+        missing = sorted(set(spec["required"]) - set(held))
+        if missing:
+            raise OSError("not in force: " + ", ".join(missing))
+        _report(status, {"held": held})
+        os.execve(spec["argv"][0], spec["argv"], spec["env"])
+    except BaseException as error:
+        _report(status, {"error": f"{type(error).__name__}: {error}"})
+        os._exit(FAILED_TO_START)
+
+
+def _place_descriptors(spec: dict[str, Any], status: int) -> int:
+    """Give the program the files meant for it under their numbers, and close all others; returns the new status."""
+    # Out of the way first, so that no number is overwritten while it is still needed.
+    lifted = [(fcntl.fcntl(descriptor, fcntl.F_DUPFD, _FREE), number) for descriptor, number in spec["pass"]]
+    status = fcntl.fcntl(status, fcntl.F_DUPFD_CLOEXEC, _FREE)
+    for descriptor, number in lifted:
+        os.dup2(descriptor, number)
+    _close_from(3, keep=(*(number for _, number in lifted), status))
+    return status
+
+
+def _close_from(first: int, keep: tuple[int, ...]) -> None:
+    start = first
+    for descriptor in sorted({one for one in keep if one >= first}):
+        os.closerange(start, descriptor)
+        start = descriptor + 1
+    os.closerange(start, 4096)
+
+
+def _restrict(spec: dict[str, Any], held: list[str]) -> None:
+    limits, shown, hidden = spec["limits"], spec["shown"], spec["hidden"]
+    if "mounts" in held:
+        held.remove("mounts")
+        _try(held, "root", root.enter_private_root, shown, hidden, limits["files_mb"])
+    elif "root" in held:
+        os.chdir("/tmp")
+    own_root = "root" in held
+    if not own_root:
+        os.mkdir(spec["folder"], 0o700)
+        os.chdir(spec["folder"])
+    if "hostname" in held:
+        _quietly(linux.call, "sethostname", b"sandbox", 7)
+    read, listed = (["/"], []) if own_root else root.readable_without(shown, hidden)
+    devices = ["/dev/null", "/dev/zero", "/dev/urandom"]
+    write = ["/tmp" if own_root else spec["folder"], "/dev/null"]
+    # Of our own processes, those that count as the program's user: launcher and init, in a user namespace.
+    ours = 2
+    if os.geteuid() == 0 and "user" not in held and spec["drop_user"]:
+        _become_nobody(spec, held)
+        ours = 0
+        spec["spawned_by_root"] = False
+    own_processes = "processes" in held
+    # The kernel counts no processes of root's, so a program that is still root to the machine may start none.
+    may_fork = own_processes and not spec["spawned_by_root"]
+    _limit(limits, held, ours)
+    _quietly(linux.drop_capabilities)
+    linux.no_new_privileges()
+    held.append("privileges")
+    _try(held, "landlock", landlock.restrict, [*read, *devices], write, listed)
+    if seccomp.supported():
+        instructions = seccomp.program(
+            os.uname().machine,
+            processes=may_fork and limits["processes"] > 1,
+            shared_processes=not own_processes,
+            shared_files=not own_root,
+        )
+        _try(held, "seccomp", seccomp.install, instructions)
+
+
+def _become_nobody(spec: dict[str, Any], held: list[str]) -> None:
+    """From the machine's root to a user that owns nothing; in a user namespace too, which counts its processes."""
+    os.setgroups([])
+    own = _FIRST_OWN_USER + spec["launcher"]
+    for user in (own, _NOBODY):
+        try:
+            os.chown(spec["folder"], user, user) if "root" not in held else None
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+        except OSError:
+            continue
+        held.append("user")
+        _quietly(linux.unshare, linux.CLONE_NEWUSER)
+        return
+
+
+def _limit(limits: dict[str, int], held: list[str], ours: int) -> None:
+    """Set the limits of each process."""
+    megabyte = 1 << 20
+    cpu = limits["cpu_seconds"]
+    wanted = [
+        (resource.RLIMIT_CPU, cpu, cpu + 1),
+        (resource.RLIMIT_AS, limits["memory_mb"] * megabyte, limits["memory_mb"] * megabyte),
+        (resource.RLIMIT_FSIZE, limits["files_mb"] * megabyte, limits["files_mb"] * megabyte),
+        (resource.RLIMIT_NOFILE, 64, 64),
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_STACK, 16 * megabyte, 16 * megabyte),
+    ]
+    if "user" in held:
+        # Counted per user: without a user of its own, the limit would be about other programs.
+        most = limits["processes"] if limits["processes"] > 1 else _THREADS
+        wanted.append((resource.RLIMIT_NPROC, most + ours, most + ours))
+    for kind, soft, hard in wanted:
+        ceiling = resource.getrlimit(kind)[1]
+        if ceiling != resource.RLIM_INFINITY:
+            soft, hard = min(soft, ceiling), min(hard, ceiling)
+        resource.setrlimit(kind, (soft, hard))
+    held.append("limits")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The ways in which a machine may isolate programs, and a watch on what a program leaves behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from grpo_cli.sandbox import isolation
+from grpo_cli.sandbox.program import _RUN, Program
+from grpo_cli.sandbox.settings import Isolation, Limits
+
+if sys.platform != "linux":
+    collect_ignore_glob = ["test_*.py"]
+
+# As root with namespaces; as any user with namespaces; without namespaces, as in most containers.
+WAYS = {
+    "root": Isolation(as_root=True),
+    "user": Isolation(as_root=False, drop_user=False),
+    "bare": Isolation(as_root=False, drop_user=False, namespaces=False),
+}
+
+
+def tried(name):
+    if name == "root" and os.geteuid() != 0:
+        return None
+    found = isolation._try_out(WAYS[name])
+    return found if found and {"limits", "seccomp"} <= set(found.held) else None
+
+
+@pytest.fixture(scope="session")
+def isolations():
+    return {name: tried(name) for name in WAYS}
+
+
+# The second is much like the first; for whoever is not root it is the best there is.
+@pytest.fixture(params=["root", pytest.param("user", marks=[pytest.mark.slow] if os.geteuid() == 0 else []), "bare"])
+def kept(request, isolations):
+    found = isolations[request.param]
+    if found is None:
+        pytest.skip(f"this machine cannot isolate that way: {request.param}")
+    return found
+
+
+@pytest.fixture
+def best():
+    return isolation.require_isolation()
+
+
+@pytest.fixture
+def run():
+    """Run a program to its end: its outcome."""
+
+    def run(code, isolation, stdin=b"", **limits):
+        limits = {"cpu_seconds": 2, "wall_seconds": 4.0, **limits}
+        with Program(code, limits=Limits(**limits), isolation=isolation, stdin=stdin) as program:
+            return program.finish()
+
+    return run
+
+
+def sandboxed():
+    """The process ids of launchers and of programs in a sandbox, wherever they hang."""
+    found = set()
+    for process in psutil.process_iter(["cmdline"]):
+        text = " ".join(process.info["cmdline"] or ())
+        if _RUN in text or "grpo_cli.sandbox.launcher" in text:
+            found.add(process.pid)
+    return found
+
+
+def folders():
+    return set(Path(tempfile.gettempdir()).glob("grpo-sandbox-*"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind():
+    """No process of a sandbox, no folder, no open file is there after a test that was not there before."""
+    before, before_folders = sandboxed(), folders()
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    yield
+    left = sandboxed() - before
+    deadline = time.monotonic() + 3
+    while left and time.monotonic() < deadline:
+        time.sleep(0.05)
+        left &= sandboxed()
+    assert not left
+    assert folders() <= before_folders
+    assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors
