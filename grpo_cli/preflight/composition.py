@@ -26,6 +26,7 @@ _TOGETHER = {
     ),
     "training.log_completions_hub_repo": ("training.log_completions=true", "training.log_completions_hub_repo=null"),
 }
+_INSTALL = re.compile(r"pip install (?:'[^']+'|[\w-]+)")
 _WHY = "Nothing was composed any further, so what else may be wrong is not known yet."
 
 
@@ -41,6 +42,8 @@ def composition_findings(sentences: Sequence[str], argv: Sequence[str]) -> list[
         finding = from_sentence("configuration", sentence, why=_WHY)
         if not finding.fixes:
             finding = replace(finding, fixes=tuple(dict.fromkeys(_fixes(sentence, argv))))
+        if command := _INSTALL.search(sentence):
+            finding = replace(finding, install=command[0])
         found.append(finding)
     return found
 

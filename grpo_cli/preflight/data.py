@@ -19,7 +19,8 @@ from grpo_cli.preflight.report import Report, forecast_into
 from grpo_cli.preflight.situation import Situation
 
 _MOST = 20_000  # rows looked at; of more, a sample
-_REWARD_MODEL = "grpo_cli.rewards.reward_model:"
+# Options of rewards that load a model or call a service, which is left to the run.
+_CALLS_OUT = ("model", "url", "base_url")
 _PERCENTILES = {"min": 0, "median": 50, "p95": 95, "p99": 99, "max": 100}
 
 
@@ -220,7 +221,7 @@ def _rewards(
     columns: list[str],
     measured: dict[str, Any],
 ) -> Iterator[Finding]:
-    """Columns the rewards lack, and answers they cannot read; reward models are left to the run."""
+    """Columns the rewards lack, and answers they cannot read; models and services are left to the run."""
     from grpo_cli.rewards.build import RewardContext, build_rewards
     from grpo_cli.rewards.text import prompt_opens_think
 
@@ -235,7 +236,7 @@ def _rewards(
     )
     measured["gold"] = {}
     for name, entry in config["reward"].items():
-        if str(entry.get("target")).startswith(_REWARD_MODEL):
+        if any(entry.get(key) for key in _CALLS_OUT):
             continue
         try:
             (reward,) = build_rewards({name: entry}, context=context)

@@ -70,6 +70,6 @@ def from_sentence(code: str, sentence: str, severity: str = ERROR, why: str = ""
         ('launch=cpu', 'launch=auto')
     """
     fixes = tuple(fix for fix in _ADVICE.findall(sentence) if "<" not in fix and "…" not in fix)
-    key = re.match(r"[a-z_]+(?:\.\w+)*", sentence)
+    key = re.match(r"[a-z_]+(?:\.\w+)*(?=[\s=:,])", sentence)
     what = sentence.partition("; write ")[0] if fixes else sentence
     return Finding(code, severity, key[0] if key else "", what.rstrip("."), why, fixes, said=sentence)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from grpo_cli.evaluation.metrics import CORRECT
-from grpo_cli.preflight.finding import ERROR, WARNING, Finding
+from grpo_cli.preflight.finding import WARNING, Finding
 
 _MOST = 2000  # rows tried
 # How a right answer may be written; a reward that finds none of them right cannot read the answer.
@@ -49,11 +49,11 @@ def score_gold(reward: Any, rows: Sequence[Mapping[str, Any]], seed: int) -> Gol
         seed: of the sample that is tried.
 
     Returns:
-        What was found; None where the rows have no column with an answer, or the reward does not judge by one.
+        What was found; None where the reward judges by no column with an answer, as one that runs tests does.
     """
     if not rows:
         return None
-    column = next((c for c in (*reward.columns, *_ANSWERS) if c in _ANSWERS and c in rows[0]), None)
+    column = next((c for c in _ANSWERS if c in reward.columns and c in rows[0]), None)
     if column is None:
         return None
     if len(rows) > _MOST:
@@ -92,7 +92,7 @@ def gold_findings(gold: Gold, answers: Sequence[Any]) -> list[Finding]:
         found.append(
             Finding(
                 "data.gold",
-                ERROR if share == 1 else WARNING,
+                WARNING,
                 f"reward.{gold.reward}",
                 f"reward {gold.reward} does not find {gold.number} of {gold.tried} answers of the data right "
                 f"({share:.0%}): {shown}",

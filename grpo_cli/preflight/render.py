@@ -33,6 +33,11 @@ def print_report(report: Report, console: Console | None = None) -> None:
     if report.forecast and report.setup:
         console.print()
         console.print(_memory(report))
+    elif report.arithmetic:
+        table = _table()
+        table.add_row("memory", "not forecast", "[dim]the model's config.json is not on this machine[/dim]")
+        console.print()
+        console.print(table)
     if report.data:
         console.print()
         console.print(_data(report.data))

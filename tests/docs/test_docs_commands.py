@@ -20,7 +20,7 @@ if not any(a in {LIGHT!r} or a.startswith("-sc") for a in arguments):
     arguments += {SMALL!r}
 os.execv(sys.executable, [sys.executable, "-m", "grpo_cli.commands.train", *arguments])
 """
-# grpo-reward trains nothing and runs as it is.
+# grpo-check and grpo-reward train nothing and run as they are.
 CHECK_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.check "$@"\n'
 REWARD_SHIM = f"""#!{sys.executable}
 import os, sys

@@ -124,3 +124,10 @@ def test_too_few_rows_from_a_generator_of_ones_own(report: Callable, tmp_path: P
     (tmp_path / "few.py").write_text("def few():\n    return [{'prompt': str(i), 'answer': '1'} for i in range(4)]\n")
     made = report("dataset=generator", "dataset.generator=few.py:few", "dataset.test_size=0")
     assert "data.zero_steps" in codes(made)
+
+
+def test_a_reward_that_judges_by_no_answer_is_not_asked(report: Callable, tmp_path: Path) -> None:
+    write(tmp_path / "rows.jsonl", rows(40))
+    (tmp_path / "mine.py").write_text("def nothing(completion):\n    return 0.0\n")
+    made = report("dataset=rows.jsonl", "reward.mine.target=mine.py:nothing", "reward.mine.correctness=true")
+    assert codes(made) == set() and set(made.data["gold"]) == {"exact_match"}
