@@ -193,9 +193,16 @@ class Reward:
 
     def preload(self) -> None:
         """Import what the function's first call would: calls `preload()` of its module, where there is one."""
-        module = sys.modules.get(getattr(self.function, "__module__", None) or "")
-        if callable(load := getattr(module, "preload", None)):
+        if callable(load := self._of_module("preload")):
             load()
+
+    def note(self) -> str | None:
+        """What should be known of this machine before a run: what `note()` of its module says, where there is one."""
+        return say() if callable(say := self._of_module("note")) else None
+
+    def _of_module(self, name: str) -> Any:
+        module = sys.modules.get(getattr(self.function, "__module__", None) or "")
+        return getattr(module, name, None)
 
 
 class AsyncReward(Reward):

@@ -73,6 +73,9 @@ def run(config: dict[str, Any], folder: RunFolder) -> int:
     with build_guard(config, folder, recorder, reward_context(config, tokenizer, data, state)) as guard:
         if guard.settings.workers == "auto":
             resolved.append(Resolved("guard.workers", guard.workers, "this machine's cores, shared among its ranks"))
+        for reward in guard.rewards:
+            if note := reward.reward.note():
+                resolved.append(Resolved(f"reward.{reward.__name__}", note, "found on this machine"))
         return train(
             config, folder, recorder, tokenizer=tokenizer, data=data, guard=guard, resolved=resolved, started=started
         )

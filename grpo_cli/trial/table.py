@@ -29,7 +29,7 @@ def print_trial(trial: Trial, findings: Sequence[Finding], stream: IO[str] | Non
     """
     console = make_console(stream)
     console.print(_head(trial), soft_wrap=not console.is_terminal)
-    for note in trial.rows.notes:
+    for note in [*trial.rows.notes, *filter(None, (reward.note() for reward in trial.rewards))]:
         console.print(Text(note, style=DIM))
     console.print()
     console.print(_scores(trial))

@@ -39,6 +39,6 @@ def test_shown_rewards_score(shown_files, options, scores):
 
 
 def test_every_reward_has_its_paragraph():
-    text = "".join(file.read_text(encoding="utf-8") for file in DOCS.parent.glob("*reward*.md"))
+    text = "\n".join(file.read_text(encoding="utf-8") for file in DOCS.parent.glob("*reward*.md"))
     for file in (DOCS.parents[1] / "conf" / "reward").glob("*.yaml"):
-        assert f"### `{file.stem}`" in text
+        assert re.search(rf"^##+ `{file.stem}`$", text, re.MULTILINE), file.stem

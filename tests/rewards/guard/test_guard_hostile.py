@@ -16,7 +16,7 @@ from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.rewards.guard.limits import Limits
 from grpo_cli.rewards.guard.placement import place
 
-TIMEOUT = 5.0
+TIMEOUT = 2.0
 # What a row holds for rewards that want more than a text.
 COLUMNS = {
     "choices": ["41", "42"],
@@ -66,12 +66,15 @@ def test_no_reward_of_ours_hangs_or_fails(tmp_path):
             scores = reward(["1+1?"] * n, completions, [[1]] * n, **columns)
             assert len(scores) == n
             assert all(score is None or math.isfinite(score) for score in scores)
-        hung = sum(count.timeouts for count in guard.take_counts().values())
+        took = time.perf_counter() - started
+        counts = guard.take_counts().values()
+        hung = sum(count.timeouts for count in counts)
+        assert hung > 0
         failures = tmp_path / "failures.jsonl"
         said = failures.read_text(encoding="utf-8") if failures.exists() else ""
         assert '"kind": "error"' not in said and '"kind": "died"' not in said, said[:2000]
-        slow = len(rewards) * n * 0.05  # what does not hang may take its time
-        assert time.perf_counter() - started < TIMEOUT * math.ceil(hung / guard.workers) + 1 + slow
+        worked = sum(count.seconds for count in counts) - hung * TIMEOUT
+        assert took < TIMEOUT * math.ceil(hung / guard.workers) + 1 + 2 * worked / guard.workers
 
 
 def test_they_cross_to_the_workers_and_back_unharmed(tmp_path):
