@@ -76,7 +76,8 @@ class Arithmetic:
         used = f", each used {self.iterations} times" if self.iterations > 1 else ""
         rows.append(("generation", f"{count(self.generation_batch)} completions", f"{feeds}{used}"))
         if self.steps_per_epoch is not None and self.train_prompts is not None:
-            detail = f"{count(self.generations_per_epoch or 0)} generations of {self.prompts_per_generation} prompts"
+            per = self.prompts_per_generation
+            detail = f"{count(self.generations_per_epoch or 0)} generations of {per} prompt{'s' * (per > 1)}"
             rows.append(
                 ("epoch", f"{count(self.steps_per_epoch)} steps", f"{count(self.train_prompts)} prompts: {detail}")
             )

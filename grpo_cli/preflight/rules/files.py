@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,8 +72,11 @@ def disk_space(situation: Situation) -> Iterator[Finding]:
     weights = setup.trained * 4 if adapter else setup.model.parameters * setup.weight_bytes
     state = 0 if situation.value("save_only_model") else needs.optimizer
     limit = situation.value("save_total_limit")
-    # The new checkpoint is whole before the oldest is removed.
+    # The new checkpoint is whole before the oldest is removed; there are no more than are written.
     kept = 0 if situation.value("save_strategy") == "no" else (int(limit) if limit else 3) + 1
+    steps, every = situation.value("max_steps"), situation.value("save_steps")
+    if steps > 0 and every >= 1 and situation.value("save_strategy") == "steps":
+        kept = min(kept, math.ceil(steps / every))
     final = weights if not adapter or not situation.config["peft"]["merge"] else setup.model.parameters * 2
     most, least = final + kept * (weights + state), final + min(kept, 1) * (weights + state)
     if free >= most + _SPARE:
@@ -90,7 +94,7 @@ def disk_space(situation: Situation) -> Iterator[Finding]:
         severity,
         "paths.output_dir",
         f"paths.output_dir: {size(free)} are free and the run will write up to {size(most)}"
-        + (f" ({kept} checkpoints of {size(weights + state)}, and the model)" if kept else ""),
+        + (f" ({kept} checkpoint{'s' * (kept > 1)} of {size(weights + state)}, and the model)" if kept else ""),
         "A full disk ends the run while it saves; checkpoints hold the optimizer's state beside the weights.",
         tuple(fixes),
     )
