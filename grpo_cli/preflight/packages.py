@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -44,12 +44,15 @@ TRACKERS: dict[str, tuple[tuple[str, ...], str]] = {
 OTHER_TRACKERS = ("none", "all", "azure_ml", "kubeflow")
 
 
-def package_problems(config: Mapping[str, Any], on_cpu: bool) -> list[str]:
+def package_problems(
+    config: Mapping[str, Any], on_cpu: bool, installed: Callable[[str], bool] | None = None
+) -> list[str]:
     """Name the packages that are missing for what a configuration asks for.
 
     Args:
         config: the composed configuration as plain containers.
         on_cpu: whether the workers will run on the CPU (`hardware_problems` then refuses what needs a GPU).
+        installed: tells whether a package is there; looked for in this environment when not given.
 
     Returns:
         One sentence per problem: the setting, what to install, and what to write to do without.
@@ -60,7 +63,7 @@ def package_problems(config: Mapping[str, Any], on_cpu: bool) -> list[str]:
         *(
             f"{setting} needs the package {install}, which is not installed: pip install {install}, or write {instead}."
             for setting, packages, install, instead in _needed(config, on_cpu)
-            if not any(_installed(package) for package in packages)
+            if not any((installed or _installed)(package) for package in packages)
         ),
     ]
 

@@ -20,7 +20,8 @@ if not any(a in {LIGHT!r} or a.startswith("-sc") for a in arguments):
     arguments += {SMALL!r}
 os.execv(sys.executable, [sys.executable, "-m", "grpo_cli.commands.train", *arguments])
 """
-# grpo-reward trains nothing and runs as it is.
+# grpo-check and grpo-reward train nothing and run as they are.
+CHECK_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.check "$@"\n'
 REWARD_SHIM = f"""#!{sys.executable}
 import os, sys
 os.execv(sys.executable, [sys.executable, "-m", "grpo_cli.commands.reward", *sys.argv[1:]])
@@ -33,7 +34,7 @@ def shell(tmp_path):
     folder, programs = tmp_path / "work", tmp_path / "bin"
     folder.mkdir()
     programs.mkdir()
-    for name, shim in (("grpo-train", SHIM), ("grpo-reward", REWARD_SHIM)):
+    for name, shim in (("grpo-train", SHIM), ("grpo-check", CHECK_SHIM), ("grpo-reward", REWARD_SHIM)):
         (programs / name).write_text(shim, encoding="utf-8")
         (programs / name).chmod(0o755)
     environment = {

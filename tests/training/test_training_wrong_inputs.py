@@ -63,7 +63,8 @@ def rows(number: int, prompt: str = "What is {}+1?") -> str:
 def files(tmp_path: Path) -> Path:
     (tmp_path / "rewards.py").write_text(REWARDS)
     (tmp_path / "imports.py").write_text("import nosuchpackage\n\ndef score(completions):\n    return [1.0]\n")
-    (tmp_path / "few.jsonl").write_text(rows(4))
+    # How many rows a function returns, only the worker can see.
+    (tmp_path / "few.py").write_text("def few():\n    return [{'prompt': str(i), 'answer': '1'} for i in range(4)]\n")
     (tmp_path / "rows.jsonl").write_text(rows(40))
     (tmp_path / "late.jsonl").write_text(rows(40) + '{"prompt": "b", "answer":\n')
     (tmp_path / "long.jsonl").write_text(rows(20, prompt="word " * 400 + "{}"))
@@ -90,7 +91,7 @@ def refused(done, folder: Path, code: int) -> str:
 
 CONFIGURATIONS = {
     "too few rows": (
-        ["dataset=few.jsonl", "training.per_device_train_batch_size=64"],
+        ["dataset=generator", "dataset.generator=few.py:few", "training.per_device_train_batch_size=64"],
         r"dataset: [34] training prompts are too few for one generation batch, which takes 8 \(64 completions, 8 a prompt\): the run would train 0 steps; write training.per_device_train_batch_size=\d+, or give more data\.",
     ),
     "model not on the hub": (
