@@ -5,6 +5,8 @@ PYTHON ?= python3
 # A CPU build. For a GPU: make train TORCH='torch>=2.8'
 TORCH  ?= torch==2.13.0
 ARGS   ?=
+# One more than there are cores: many tests wait for the processes they have started.
+TESTERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: train test lint wheel clean
 
@@ -12,7 +14,7 @@ train: $(VENV)/.ready
 	$(VENV)/bin/grpo-train $(ARGS)
 
 test: $(VENV)/.ready
-	$(VENV)/bin/python -m pytest -m "" -n auto --dist worksteal
+	$(VENV)/bin/python -m pytest -m "" -n $(TESTERS) --dist worksteal
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .

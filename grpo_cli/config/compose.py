@@ -24,7 +24,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from grpo_cli.config import places, schema
 from grpo_cli.config.command_line import check_options, config_dirs, rewrite
-from grpo_cli.config.validate import check
 from grpo_cli.errors import ConfigError
 
 Job = Callable[[DictConfig, list[str]], float | None]
@@ -146,6 +145,8 @@ def check_or_discard(cfg: DictConfig, folder: Path) -> None:
     Raises:
         ConfigError: with every problem found.
     """
+    from grpo_cli.config.validate import check  # showing a config (--cfg) does not need it
+
     try:
         check(cfg)
     except ConfigError:

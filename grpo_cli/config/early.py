@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from grpo_cli.config import places
 from grpo_cli.config.command_line import RUN_KEYS, config_dirs
 from grpo_cli.config.fields import Field
-from grpo_cli.config.other_names import unknown
 from grpo_cli.config.schema import sections
 from grpo_cli.config.values import problem
 from grpo_cli.errors import ConfigError
@@ -35,6 +34,8 @@ def check_command_line(argv: Sequence[str]) -> None:
     """
     if any(arg.startswith("-") and arg.partition("=")[0] not in _OF_ONE_RUN for arg in argv):
         return
+    from grpo_cli.config.other_names import unknown
+
     unknown_keys, wrong_values = [], []
     groups = places.groups(config_dirs(argv))
     for match in filter(None, map(_OVERRIDE.fullmatch, argv)):
