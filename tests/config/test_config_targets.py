@@ -11,7 +11,9 @@ from grpo_cli.errors import ConfigError
 @pytest.fixture
 def user_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
+    # Folders that other tests of this process have imported from hold a mine.py too.
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if not p.startswith(str(tmp_path.parent))])
+    sys.modules.pop("mine", None)
     (tmp_path / "neighbour.py").write_text("FACTOR = 3\n")
     (tmp_path / "mine.py").write_text(
         "from neighbour import FACTOR\nclass Box:\n    @staticmethod\n    def polite(x):\n"

@@ -25,7 +25,7 @@ MENDED = BROKEN.replace("time.sleep(60)", "return 0.0")
 @pytest.fixture
 def file(tmp_path):
     """What a run leaves whose reward hangs on one completion and divides by zero on another."""
-    source = tmp_path / "mine.py"
+    source = tmp_path / "scored_by.py"
     source.write_text(BROKEN)
     entries = {"mine": {"target": f"{source}:mine", "timeout": 0.3, "on_error": "skip"}}
     context = RewardContext()
@@ -50,13 +50,13 @@ def test_each_failure_is_run_again(file):
 
 
 def test_a_reward_that_takes_the_tokenizer_gets_the_runs(tmp_path):
-    (tmp_path / "mine.py").write_text(
+    (tmp_path / "scored_by.py").write_text(
         "def mine(completion, tokenizer): return len(tokenizer(completion)['input_ids'])\n"
     )
     (tmp_path / "config.yaml").write_text("model: {name: embedded, tokenizer: null, chat_template: null}\n")
     record = {
         "reward": "mine",
-        "entry": {"target": f"{tmp_path}/mine.py:mine"},
+        "entry": {"target": f"{tmp_path}/scored_by.py:mine"},
         "kind": "error",
         "form": "completion",
         "facts": {"seed": 0, "prompt_opens_think": False},
