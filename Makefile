@@ -5,7 +5,7 @@ PYTHON ?= python3
 # A CPU build. For a GPU: make train TORCH='torch>=2.8'
 TORCH  ?= torch==2.13.0
 ARGS   ?=
-# One more than there are cores: many tests wait for the processes they have started.
+# One more than there are cores, for many tests wait for the processes they have started; so each gets one thread.
 TESTERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: train test lint wheel clean
@@ -14,7 +14,7 @@ train: $(VENV)/.ready
 	$(VENV)/bin/grpo-train $(ARGS)
 
 test: $(VENV)/.ready
-	$(VENV)/bin/python -m pytest -m "" -n $(TESTERS) --dist worksteal
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "" -n $(TESTERS) --dist worksteal
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .

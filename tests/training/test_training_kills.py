@@ -26,14 +26,12 @@ def start(tmp_path):
         command.clean()
 
 
-# A share of all combinations of signal, target, moment and number of processes, each of them at least twice.
+# A share of all combinations of signal, target, moment and number of processes; tests/launch has more of the launch.
 @pytest.mark.parametrize(
     ("name", "target", "moment", "processes"),
     [
-        ("SIGINT", "composer", "launch", 1),
         ("SIGINT", "composer", "training", 2),
         ("SIGTERM", "composer", "checkpoint", 1),
-        ("SIGKILL", "composer", "checkpoint", 1),
         ("SIGKILL", "composer", "model", 1),
         ("SIGTERM", "rank", "training", 1),
         ("SIGINT", "rank", "launch", 2),
