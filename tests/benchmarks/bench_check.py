@@ -1,4 +1,4 @@
-"""How long grpo-check takes: the light part, and the data part on ten thousand rows (`pytest -s` prints it)."""
+"""How long grpo-check takes, light part and data part: `python -m pytest -m "" -s tests/benchmarks/bench_check.py`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The memory forecast against the peak that a real run had, on the CPU, for three small architectures.
 
-Prints a table of forecast, measurement and error (`pytest -s`).
+Prints forecast, measurement and error: `python -m pytest -m "" -s tests/benchmarks/bench_memory_forecast.py`.
 """
 
 from __future__ import annotations
