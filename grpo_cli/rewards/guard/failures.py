@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -99,17 +98,3 @@ def _fit(value: Any, key: str, cut: dict[str, str]) -> Any:
         return _fit(value.tolist(), key, cut)
     cut[key] = f"a {type(value).__name__}, of which only the text is kept"
     return _fit(str(value), key, {})
-
-
-def read_failures(path: Path) -> list[dict[str, Any]]:
-    """The records of a `reward_failures.jsonl`; lone surrogates come back as they were."""
-    records = []
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:  # torn by a kill
-                continue
-            if isinstance(record, dict):
-                records.append(record)
-    return records

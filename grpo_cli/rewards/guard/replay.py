@@ -53,7 +53,7 @@ def replay(
     """Do a recorded failure again, under guard: a completion that hung is killed here too.
 
     Args:
-        record: one record of `failures.read_failures`.
+        record: one record of a run's `reward_failures.jsonl`.
         context: tokenizer and device, for rewards that take them; seed and `prompt_opens_think` are the record's.
         timeout: wall seconds, in place of the entry's own.
         memory_gb: cap of the worker.

@@ -7,8 +7,9 @@ import pytest
 
 from grpo_cli.errors import RunError
 from grpo_cli.rewards.build import RewardContext, build_rewards
-from grpo_cli.rewards.guard.failures import Journal, Window, read_failures
+from grpo_cli.rewards.guard.failures import Journal, Window
 from grpo_cli.rewards.guard.replay import replay
+from grpo_cli.runs.jsonl import read
 
 P = ["1+1?"] * 3
 
@@ -89,7 +90,7 @@ def test_every_failure_can_be_done_again(guard, tmp_path):
     texts = ["segfault", "sleep", "hang"]
     for reward in made.rewards:
         reward(P, texts, [[1]] * 3, answer=["a\ud800", "b", "c"], trainer_state=State(), log_metric=print)
-    records = read_failures(tmp_path / "failures.jsonl")
+    records = list(read(tmp_path / "failures.jsonl"))
 
     assert [(r["reward"], r["kind"], r["form"]) for r in records] == [
         ("bad", "died", "completion"),
@@ -113,7 +114,7 @@ def test_what_is_too_long_is_cut_and_said(tmp_path):
     journal = Journal(tmp_path / "f.jsonl", rank=1)
     journal.write({"reward": "x", "completion": "a" * 300_000, "columns": {"n": [1] * 100_000, "o": object()}})
     journal.write({"reward": "x", "completion": "\ud83d lone"})
-    first, second = read_failures(tmp_path / "f.jsonl")
+    first, second = read(tmp_path / "f.jsonl")
 
     assert len(first["completion"]) == 200_000 and len(first["columns"]["n"]) < 100_000
     assert first["cut"] == {
@@ -124,5 +125,5 @@ def test_what_is_too_long_is_cut_and_said(tmp_path):
     assert second["completion"] == "\ud83d lone" and second["rank"] == 1
     for _ in range(1500):
         journal.write({"reward": "y"})
-    assert sum(r["reward"] == "y" for r in read_failures(tmp_path / "f.jsonl")) == 1000
+    assert sum(r["reward"] == "y" for r in read(tmp_path / "f.jsonl")) == 1000
     json.loads((tmp_path / "f.jsonl").read_bytes().splitlines()[0])

@@ -7,7 +7,6 @@ import sys
 import pytest
 from real_runs import SHORT, environment, read_records
 
-from grpo_cli.rewards.guard.failures import read_failures
 from grpo_cli.rewards.guard.replay import replay
 
 pytestmark = pytest.mark.slow
@@ -53,7 +52,7 @@ def test_a_run_meets_hangs_and_deaths_and_finishes(tmp_path, cli):
     for statistic in ("min", "max", "none", "timeouts", "errors", "ms"):
         assert all(f"rewards/{name}/{statistic}" in r for r in train for name in ("right", "length")), statistic
     records = read_records(run / "completions" / "train.jsonl")
-    failures = read_failures(run / "reward_failures.jsonl")
+    failures = read_records(run / "reward_failures.jsonl")
     failed = [r for r in records if r["rewards"]["right"] is None]
     assert failed and {f["kind"] for f in failures} == {"timeout", "died"}
     share = sum(r["rewards/right/timeouts"] + r["rewards/right/errors"] for r in train) / len(train)
