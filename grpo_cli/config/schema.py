@@ -9,6 +9,7 @@ from typing import Any
 
 from grpo_cli.config.fields import Field, parse
 from grpo_cli.config.groups.dataset import DatasetConfig
+from grpo_cli.config.groups.doctor import DoctorConfig
 from grpo_cli.config.groups.evaluation import EvaluationConfig
 from grpo_cli.config.groups.guard import GuardConfig
 from grpo_cli.config.groups.launch import LaunchConfig
@@ -29,6 +30,7 @@ SECTIONS: dict[str, type] = {
     "guard": GuardConfig,
     "launch": LaunchConfig,
     "evaluation": EvaluationConfig,
+    "doctor": DoctorConfig,
     "tracker": TrackerConfig,
     "paths": PathsConfig,
     "sweep": SweepConfig,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 # What a run writes beside its logs; the two that tell that there is a run come last.
 CONTENT = (
-    *("report.html", "metrics.jsonl", "reward_failures.jsonl", "completions", "evaluation", "checkpoints", "model"),
+    *("report.html", "metrics.jsonl", "reward_failures.jsonl", "doctor.jsonl"),
+    *("completions", "evaluation", "checkpoints", "model"),
     *("provenance.json", "overrides.yaml", "result.json", "config.yaml"),
 )
 
@@ -51,6 +52,11 @@ class RunFolder:
     def reward_failures(self) -> Path:
         """Every completion on which a reward failed, one a line, with all that `grpo-reward replay` needs."""
         return self.root / "reward_failures.jsonl"
+
+    @property
+    def doctor(self) -> Path:
+        """What the doctor found, one finding a line."""
+        return self.root / "doctor.jsonl"
 
     @property
     def checkpoints(self) -> Path:

@@ -12,6 +12,9 @@ from datasets import Dataset
 from transformers import set_seed
 
 from grpo_cli.data.load import Data, load_data
+from grpo_cli.doctor.doctor import Doctor, settings_of
+from grpo_cli.doctor.facts import facts_of
+from grpo_cli.doctor.watch import Watching
 from grpo_cli.errors import ConfigError, RunError
 from grpo_cli.evaluation.held_out import HeldOutEvaluation
 from grpo_cli.rewards.build import RewardContext, build_rewards
@@ -20,6 +23,7 @@ from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.jsonl import read
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.runs.result import read_json, update_result
 from grpo_cli.training.account import describe, outcome
@@ -103,6 +107,7 @@ def train(
     if isinstance(data.test, Dataset) and len(data.test):
         evaluation = HeldOutEvaluation(trainer, data.test, guard, config["evaluation"], recorder)
     stopping = attach_callbacks(trainer, folder, recorder, evaluation)
+    watch(config, recorder, trainer, stopping)
     checkpoint = resume_checkpoint(config, trainer, recorder)
     describe(recorder, folder, config, trainer, data, resolved, start_step=step_of_resume(checkpoint))
 
@@ -120,6 +125,10 @@ def train(
             "Training ended after 0 steps: the data gave no full generation batch; give more prompts, or lower "
             "training.per_device_train_batch_size."
         )
+    if stopping.ended:
+        if state.is_main_process:
+            update_result(folder, **outcome(config, folder, trainer), stopped=stopping.ended)
+        raise RunError(stopping.ended)
     if not stopping.stopped_by:
         if evaluation:
             recorder.phase("evaluating")
@@ -231,6 +240,18 @@ def attach_callbacks(
     stopping.install()
     trainer.add_callback(stopping)
     return stopping
+
+
+def watch(config: dict[str, Any], recorder: Recorder, trainer: RunTrainer, stopping: Stopping) -> None:
+    """Let the doctor see what is recorded, on rank 0."""
+    settings = settings_of(config.get("doctor"))
+    if not settings.enabled or not recorder.enabled:
+        return
+    facts = facts_of(trainer.args, config["reward"])
+    doctor = Doctor(facts, settings, told=read(recorder.folder.doctor))
+    watching = Watching(doctor, recorder, stop=stopping.ask)
+    watching.begin()
+    recorder.listeners.append(watching)
 
 
 def resume_checkpoint(config: dict[str, Any], trainer: RunTrainer, recorder: Recorder) -> str | None:
