@@ -22,6 +22,7 @@ class Facts:
         max_grad_norm: what gradients are clipped to; 0: not at all.
         beta: weight of the KL term; 0: none.
         num_iterations: updates on each generated batch.
+        sequence_level: whether importance ratios are those of whole completions.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class Facts:
     max_grad_norm: float = 1.0
     beta: float = 0.0
     num_iterations: int = 1
+    sequence_level: bool = False
 
     @classmethod
     def of(cls, known: Mapping[str, Any]) -> Facts:
@@ -62,6 +64,7 @@ def facts_of(arguments: Any, rewards: Mapping[str, Any]) -> Facts:
         max_grad_norm=arguments.max_grad_norm or 0.0,
         beta=arguments.beta,
         num_iterations=arguments.num_iterations,
+        sequence_level=arguments.importance_sampling_level != "token",
     )
 
 

@@ -20,7 +20,7 @@ RECENT_STEPS = 10
 KEPT_BATCHES = 16
 """Batches of completions that are remembered."""
 
-_MOST, _FIRST, _LAST = 1024, 16, 256
+_MOST, _FIRST, _LAST = 256, 16, 96
 """Of more logs than the most, every second one between the first and the last is let go: rules stay quick."""
 
 _ACCURACY = re.compile(r"eval/(?:(.+)/)?accuracy")
@@ -99,7 +99,7 @@ class History:
     def start(self, key: str) -> list[Point]:
         """A training metric in the run's first steps: at least two logs, where there are as many."""
         points = self.series(key)
-        early = [p for p in points if p.step <= points[0].step + START_STEPS - 1]
+        early = [p for p in points[:START_STEPS] if p.step <= points[0].step + START_STEPS - 1]
         return early if len(early) >= 2 else points[:2]
 
     def recent(self, key: str, steps: int = RECENT_STEPS, least: int = 2) -> list[Point]:
@@ -112,7 +112,7 @@ class History:
         if not points or points[-1].step - points[0].step < steps:
             return []
         after_start = points[len(self.start(key)) :]
-        within = sum(p.step > points[-1].step - steps for p in after_start)
+        within = sum(p.step > points[-1].step - steps for p in after_start[-steps:])
         return after_start[-max(within, least) :] if len(after_start) >= least else []
 
     def keys(self, prefix: str, suffix: str) -> list[str]:
@@ -149,17 +149,18 @@ class History:
         """
         if not points:
             return math.inf
-        spread = {p.step: p.value for p in self.series("reward_std")}
-        deviations = [spread[p.step] for p in points if p.step in spread]
+        wanted = {p.step for p in points}
+        deviations = [p.value for p in self.series("reward_std") if p.step in wanted]
         # A constant reward has no spread within its batch; what its logs differ by is all there is to see.
-        between = statistics.pstdev([p.value for p in points]) if len(points) > 1 else 0.0
+        centre = mean(points)
+        between = math.sqrt(sum((p.value - centre) ** 2 for p in points) / len(points))
         typical = max(statistics.fmean(deviations) if deviations else 0.0, between)
         return typical / math.sqrt(max(1.0, groups_per_step * self.steps_of(points)))
 
     def steps_of(self, points: Sequence[Point]) -> int:
         """How many optimizer steps some consecutive logs are means over."""
-        steps = [int(r.get("step") or 0) for r in self.train]
-        before = max((s for s in steps if s < points[0].step), default=0)
+        steps = (int(r.get("step") or 0) for r in reversed(self.train))
+        before = next((step for step in steps if step < points[0].step), 0)
         return max(1, points[-1].step - before)
 
 

@@ -20,7 +20,7 @@ class DoctorConfig:
         0.9, help="Share of groups whose completions all got one reward, from which on there is too little to learn."
     )
     truncated: float = option(0.9, help="Share of completions cut at the limit, from which on nearly all are.")
-    max_kl: float = option(10.0, help="KL to the reference model, in nats a token, that counts as a blow-up.")
+    max_kl: float = option(2.0, help="KL to the reference model, in nats a token, that counts as a blow-up.")
     max_mismatch: float = option(
         0.1,
         help="Mean difference of log-probabilities a token between rollout engine and trainer that counts as drift.",

@@ -13,7 +13,7 @@ from grpo_cli.doctor.wording import number, percent, rate
 _DIFFERENCE = "sampling/sampling_logp_difference/mean"
 _RATIO = "sampling/importance_sampling_ratio/mean"
 _CLIPPED = "clip_ratio/region_mean"
-_CLIPPED_SHARE = 0.3
+_CLIPPED_SHARE = 0.1
 
 
 def rollout_mismatch(history: History, facts: Facts, settings: DoctorConfig) -> Iterator[Finding]:
@@ -43,9 +43,12 @@ def rollout_mismatch(history: History, facts: Facts, settings: DoctorConfig) -> 
 
 
 def ratio_drift(history: History, facts: Facts, settings: DoctorConfig) -> Iterator[Finding]:
-    """A large share of tokens is clipped: the policy moves too far on one batch of completions."""
+    """A large share of tokens is clipped: the policy moves too far on one batch of completions.
+
+    Ratios of whole sequences (GSPO, https://arxiv.org/abs/2507.18071) are clipped at far narrower bounds, and often.
+    """
     recent = history.recent(_CLIPPED)
-    if not recent or mean(recent) <= _CLIPPED_SHARE:
+    if not recent or mean(recent) <= _CLIPPED_SHARE or facts.sequence_level:
         return
     fewer = max(1, facts.num_iterations // 2)
     yield Finding(

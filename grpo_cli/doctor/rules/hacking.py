@@ -11,11 +11,11 @@ from grpo_cli.doctor.facts import Facts
 from grpo_cli.doctor.finding import ERROR, WARNING, Finding
 from grpo_cli.doctor.history import History, Point, finite
 from grpo_cli.doctor.rules.signal import learned
-from grpo_cli.doctor.wording import number, percent
+from grpo_cli.doctor.wording import number, percent, rate
 
 _BATCHES = 4
-_STAYS = 4
-"""Evaluations in a row without gain that count as staying."""
+_STAYS, _STAYS_STEPS = 4, 20
+"""Evaluations, the baseline among them, and steps without gain that count as staying."""
 
 
 def reward_hacking(history: History, facts: Facts, settings: DoctorConfig) -> Iterator[Finding]:
@@ -33,10 +33,11 @@ def reward_hacking(history: History, facts: Facts, settings: DoctorConfig) -> It
         margin = 2 * math.sqrt(2) * _error(history, points[-1])
         falls = all(p.value < best.value - max(margin, 0.05) for p in last)
         stays = (
-            len(points) > _STAYS
+            len(points) >= _STAYS
+            and points[-1].step >= _STAYS_STEPS
             and key.endswith("accuracy")
             and points[0].value < 0.9
-            and all(abs(p.value - points[0].value) <= margin for p in points[1:])
+            and all(p.value - points[0].value <= margin for p in points[1:])
         )
         if falls:
             how, severity = "falls", ERROR
@@ -74,23 +75,33 @@ def degenerate(history: History, facts: Facts, settings: DoctorConfig) -> Iterat
             f"{percent(empty / total)} of the last {total} completions hold no letter or digit and earn "
             f"{number(paid)} on average, the others {number(others) if others is not None else 'nothing'}",
         )
-    yield from _one_text_wins(batches[-1])
+    yield from _one_text(batches[-1], facts)
 
 
-def _one_text_wins(last: Digest) -> Iterator[Finding]:
-    """One text answers many prompts, whose right answers differ, and earns more than what the others say."""
+def _one_text(last: Digest, facts: Facts) -> Iterator[Finding]:
+    """One text answers many prompts whose right answers differ: it earns more than the others, or is all there is."""
     share, paid, rest = last.commonest / last.completions, last.commonest_reward, last.rest_reward
     if last.commonest < 8 or last.commonest_prompts < 4 or last.answers == 1 or paid is None:
         return
     pays = rest is not None and paid > rest and last.answers >= 4 and share >= 0.15
     if not pays and share < 0.8:
         return
-    yield _wins(
-        "constant",
-        "one and the same text wins, whatever was asked" if pays else "nearly all completions are the same text",
+    evidence = (
         f"{percent(share)} of the completions at step {last.step}, to {last.commonest_prompts} different prompts, are "
         f"'{last.commonest_text[:40]}' and earn {number(paid)}"
-        + (f" on average, the others {number(rest)}" if rest is not None else ""),
+        + (f" on average, the others {number(rest)}" if rest is not None else "")
+    )
+    if pays:
+        yield _wins("constant", "one and the same text wins, whatever was asked", evidence)
+        return
+    yield Finding(
+        "degenerate",
+        ERROR,
+        "nearly all completions are the same text, whatever was asked",
+        evidence,
+        "The policy has collapsed onto one answer: updates were too large, or a reward paid for it earlier on.",
+        (f"training.learning_rate={rate(facts.learning_rate / 3)}", "training.warmup_steps=10", "training.beta=0.04"),
+        about="constant",
     )
 
 

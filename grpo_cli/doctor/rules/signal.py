@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from grpo_cli.config.groups.doctor import DoctorConfig
 from grpo_cli.doctor.facts import Facts
@@ -35,6 +36,8 @@ def zero_variance(history: History, facts: Facts, settings: DoctorConfig) -> Ite
     if not recent or min(p.value for p in recent) < settings.zero_variance or learned(history, facts):
         return
     cut = history.recent("completions/clipped_ratio")
+    if next(reward_collapse(history, facts, settings), None):
+        return  # there was something to learn from, before it collapsed
     if cut and min(p.value for p in cut) >= settings.truncated:
         return  # `truncated` says why
     reward = mean(history.recent("reward") or history.series("reward"))
@@ -95,8 +98,7 @@ def reward_collapse(history: History, facts: Facts, settings: DoctorConfig) -> I
         return
     points = history.series("reward")
     before = [p for p in points if p.step < recent[0].step]
-    windows = [before[i : i + 2] for i in range(len(before) - 1)] or [before]
-    best = max(windows, key=mean)
+    best = max(pairwise(before), key=lambda pair: pair[0].value + pair[1].value, default=before)
     spread = mean(history.start("reward_std"))
     spread = max(spread, mean([p for p in history.series("reward_std") if p.step >= best[0].step]))
     fall = mean(best) - mean(recent)

@@ -20,11 +20,11 @@ _SECONDS = 180.0
 
 def throughput(history: History, facts: Facts, settings: DoctorConfig) -> Iterator[Finding]:
     """Tokens a second of step time have halved, and stay so."""
-    speeds = tokens_per_second(history.train)
-    if len(speeds) < 3 * _LOGS:
+    now = tokens_per_second(history.train[-_LOGS - 1 :])
+    if len(now) < _LOGS or sum(seconds for _, seconds in now) < _SECONDS:
         return
-    before, now = speeds[1 : -2 * _LOGS], speeds[-_LOGS:]  # the first log pays for warm-up
-    if len(before) < _LOGS or sum(seconds for _, seconds in now) < _SECONDS:
+    before = tokens_per_second(history.train[1 : -2 * _LOGS])  # the first log pays for warm-up
+    if len(before) < _LOGS:
         return
     typical = statistics.median(speed for speed, _ in before)
     if max(speed for speed, _ in now) > 0.5 * typical:
