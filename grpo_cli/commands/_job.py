@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from grpo_cli.commands._prepare import prepare
+from grpo_cli.commands._reproduce import announce, conclude, recorded_config
 from grpo_cli.config.compose import discard_empty
 from grpo_cli.config.freeze import as_dict, freeze
 from grpo_cli.display import make_display
@@ -34,7 +35,7 @@ from grpo_cli.runs.jsonl import append, clear_unfinished, read, write_atomic
 from grpo_cli.runs.lock import FolderInUse, own
 from grpo_cli.runs.provenance import redact, write_provenance
 from grpo_cli.runs.recorder import Recorder
-from grpo_cli.runs.result import FAILED, INTERRUPTED, now, start_result, update_result
+from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, now, start_result, update_result
 from grpo_cli.runs.resume import Resumption, differences, explicit, find_interrupted, fingerprint, resumable
 
 
@@ -69,6 +70,8 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
     new = RunFolder(Path(hydra.runtime.output_dir).absolute())
     with raising(), readable_write_errors(new), removed_if_unused(new, Path(cfg.paths.output_dir)):
         hardware = detect()
+        original = RunFolder(Path(cfg.reproduce)) if cfg.reproduce else None
+        cfg = recorded_config(cfg) if original else cfg
         prepare(cfg, hardware)
         config = as_dict(cfg)
         sources = reward_sources(config["reward"])
@@ -89,8 +92,12 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
                 rewards=sources,
             )
             start_result(folder, fingerprint=identity, overrides=[redact(o) for o in overrides])
+            before = announce(original, folder) if original else {}
             with end_recorded(folder):
-                return Finished(folder, execute(plan, folder, config))
+                result = execute(plan, folder, config)
+            if original and result["status"] == COMPLETED:
+                result = conclude(original, folder, before)
+            return Finished(folder, result)
 
 
 @contextlib.contextmanager

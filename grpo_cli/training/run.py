@@ -24,6 +24,7 @@ from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import read
+from grpo_cli.runs.origins import data_differences
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.runs.result import read_json, update_result
 from grpo_cli.training.account import describe, outcome
@@ -72,7 +73,7 @@ def run(config: dict[str, Any], folder: RunFolder) -> int:
     tokenizer = load_tokenizer(config["model"])
     with state.main_process_first():
         data = load_data(config["dataset"], tokenizer=tokenizer, seed=config["seed"])
-    for note in data.info["notes"]:
+    for note in [*data.info["notes"], *changed_data(config, data)]:
         recorder.warning(note)
     with build_guard(config, folder, recorder, reward_context(config, tokenizer, data, state)) as guard:
         if guard.settings.workers == "auto":
@@ -83,6 +84,14 @@ def run(config: dict[str, Any], folder: RunFolder) -> int:
         return train(
             config, folder, recorder, tokenizer=tokenizer, data=data, guard=guard, resolved=resolved, started=started
         )
+
+
+def changed_data(config: dict[str, Any], data: Data) -> list[str]:
+    """What differs in the data from that of the run that this one reproduces, before anything is trained."""
+    if not config.get("reproduce"):
+        return []
+    recorded = read_json(RunFolder(Path(config["reproduce"])).provenance).get("data")
+    return [f"reproduce: not the same {line}" for line in data_differences(recorded, data.info)]
 
 
 def train(

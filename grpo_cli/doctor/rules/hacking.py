@@ -27,7 +27,8 @@ def reward_hacking(history: History, facts: Facts, settings: DoctorConfig) -> It
     for key, points in history.held_out().items():
         if len(points) < 3:
             continue
-        name = key.removeprefix("eval/")
+        dataset, _, metric = key.removeprefix("eval/").rpartition("/")
+        name = f"{metric} on {dataset}" if dataset not in ("", "held_out") else metric
         best = max(points[:-1], key=lambda p: p.value)
         last = points[-2:]
         margin = 2 * math.sqrt(2) * _error(history, points[-1])
