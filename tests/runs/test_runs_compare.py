@@ -16,14 +16,12 @@ def write_run(root, *, loss=0.5, text="845", weight=1.0, clock=1.0, steps=3, ver
     folder = RunFolder(root)
     folder.model.mkdir(parents=True)
     folder.config.write_text("name: x\nseed: 42\ntraining: {learning_rate: 1e-3}\npaths: {output_dir: outputs}\n")
-    append(
-        folder.metrics, {"kind": "eval", "step": 0, "time": clock, "eval/held_out/accuracy": 0.1, "eval/seconds": clock}
-    )
+    evaluation = {"eval/held_out/accuracy": 0.1, "eval/seconds": clock}
+    append(folder.metrics, {"kind": "eval", "step": 0, "time": clock, **evaluation})
     for step in range(1, steps + 1):
         values = {"loss": loss if step == 2 else 0.5, "reward": 0.25, "rewards/a/mean": 0.25, "rewards/a/ms": clock}
-        append(
-            folder.metrics, {"kind": "train", "step": step, "time": clock, "step_time": clock, "kl": "nan", **values}
-        )
+        values |= {"time": clock, "step_time": clock, "kl": "nan"}
+        append(folder.metrics, {"kind": "train", "step": step, **values})
         append(folder.completions("train"), {"step": step, "group": 0, "prompt": "1+1", "completion": text})
     save_file({"w": torch.tensor([weight, 2.0])}, folder.model / "model.safetensors")
     write_json(folder.provenance, {"packages": {"trl": version}, "data": {"train": {"fingerprint": "f", "rows": 4}}})
@@ -38,13 +36,8 @@ def parts(a, b):
 def test_equal_runs_are_identical_whatever_the_clock_said(tmp_path, capsys):
     a, b = write_run(tmp_path / "a"), write_run(tmp_path / "b", clock=7.0)
     found = parts(a, b)
-    assert {what for what, c in found.items() if c.identical} == {
-        "losses",
-        "rewards",
-        "evaluations",
-        "completions",
-        "weights",
-    }
+    same = {what for what, comparison in found.items() if comparison.identical}
+    assert same == {"losses", "rewards", "evaluations", "completions", "weights"}
     assert found["other metrics"].identical is None
     assert (found["losses"].compared, found["weights"].compared) == (6, 2)
     assert print_differences(a.root, b.root) == 0
@@ -78,12 +71,16 @@ def test_a_run_without_a_model_is_compared_in_the_rest(tmp_path):
 def test_what_runs_were_made_of_is_printed_before_what_came_out(tmp_path, capsys):
     a, b = write_run(tmp_path / "a"), write_run(tmp_path / "b", loss=0.75, version="1.1")
     b.config.write_text(b.config.read_text().replace("seed: 42", "seed: 43"))
-    write_json(
-        b.provenance, json.loads(b.provenance.read_text()) | {"data": {"train": {"fingerprint": "g", "rows": 4}}}
-    )
+    data = {"data": {"train": {"fingerprint": "g", "rows": 4}}}
+    write_json(b.provenance, json.loads(b.provenance.read_text()) | data)
     assert print_differences(a.root, b.root) == 1
     out = capsys.readouterr().out
-    assert out.startswith(
-        "configuration\n  seed: 42 → 43\nversions\n  trl: 1.0 → 1.1\ndata\n  train rows: f (4 rows) → g (4 rows)\n"
-    )
+    made_of = "configuration
+  seed: 42 → 43
+versions
+  trl: 1.0 → 1.1
+data
+  train rows: f (4 rows) → g (4 rows)
+"
+    assert out.startswith(made_of)
     assert "losses: NOT identical, first at step 2, at most by 0.25 (loss: 0.5 and 0.75)" in out

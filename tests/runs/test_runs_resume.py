@@ -90,15 +90,9 @@ def test_a_folder_has_one_owner_at_a_time(tmp_path):
 
 
 def test_a_run_that_was_ended_for_a_reason_is_gone_on_with_only_by_name(tmp_path):
-    from grpo_cli.runs.resume import explicit, resumable
-
-    folder = RunFolder(tmp_path / "run")
-    checkpoint = folder.checkpoints / "checkpoint-7"
-    checkpoint.mkdir(parents=True)
-    mark_complete(checkpoint, 1, folder)
-    result = {"status": "failed", "config_fingerprint": "same"}
-    write_json(folder.result, result)
-    assert resumable(folder, "same").checkpoint == checkpoint
-    write_json(folder.result, result | {"stopped": "The doctor ended the run."})
-    assert resumable(folder, "same") is None
-    assert explicit(folder.root).checkpoint == checkpoint
+    run = make_run(tmp_path, "2026-01-01", status="failed", steps=[7])
+    checkpoint = run.checkpoints / "checkpoint-7"
+    assert resume.resumable(run, "same").checkpoint == checkpoint
+    update_result(run, stopped="The doctor ended the run.")
+    assert resume.resumable(run, "same") is None
+    assert resume.explicit(run.root).checkpoint == checkpoint

@@ -12,9 +12,8 @@ def model(folder, tensors, files=1):
     folder.mkdir()
     names = sorted(tensors)
     for i in range(files):
-        save_file(
-            {n: tensors[n] for n in names[i::files]}, folder / f"model-{i}.safetensors", metadata={"format": "pt"}
-        )
+        part = {name: tensors[name] for name in names[i::files]}
+        save_file(part, folder / f"model-{i}.safetensors", metadata={"format": "pt"})
     return folder
 
 
