@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
+import itertools
 import os
 import struct
 
@@ -149,6 +151,7 @@ def supported() -> bool:
     return os.uname().machine in _AUDIT_ARCH
 
 
+@functools.cache
 def program(machine: str, *, processes: bool, shared_processes: bool, shared_files: bool) -> bytes:
     """The filter, as the kernel takes it.
 
@@ -203,6 +206,12 @@ def program(machine: str, *, processes: bool, shared_processes: bool, shared_fil
     # Limits of another process, by number, are none of its business.
     steps += [(_JEQ, 0, 3, _PRLIMIT[column]), (_LD, 0, 0, _ARGUMENT0), (_JEQ, 1, 0, 0), refuse, allow]
     return b"".join(struct.pack("HBBI", *step) for step in steps)
+
+
+def prepare() -> None:
+    """Put together all filters that a program may get here, so that each launcher need not."""
+    for processes, shared in itertools.product((True, False), repeat=2) if supported() else ():
+        program(os.uname().machine, processes=processes, shared_processes=shared, shared_files=shared)
 
 
 def install(instructions: bytes) -> None:

@@ -6,20 +6,17 @@ the tests make from another sandbox (`grpo_cli.sandbox.inside`), which alone hol
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import signal
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from grpo_cli.sandbox.program import Program, read_before
 from grpo_cli.sandbox.settings import Isolation, Limits
 
-_INSIDE = Path(__file__).with_name("inside")
 # Loading the tests and the code before the first verdict.
 _START_SECONDS = 10.0
 _OUT_OF_TIME = (128 + signal.SIGXCPU, 128 + signal.SIGKILL)
@@ -111,14 +108,14 @@ def _one_run(
     try:
         with (
             Program(
-                script("candidate"),
+                inside="candidate",
                 limits=limits,
                 isolation=isolation,
                 capture=False,
                 files={4: code.encode("utf-8", "replace"), 5: requests[0], 6: answers[1]},
             ) as candidate,
             Program(
-                script("judge"),
+                inside="judge",
                 # It waits for the candidate, and has its own work besides.
                 limits=replace(limits, cpu_seconds=limits.cpu_seconds + 5, processes=1),
                 isolation=isolation,
@@ -156,16 +153,3 @@ def _read_verdicts(descriptor: int, most: int, seconds: float, stop_at_failure: 
             break
         deadline = time.monotonic() + seconds
     return verdicts[:most]
-
-
-@functools.cache
-def script(name: str) -> str:
-    """The source of `inside/<name>.py` with `wire` in it, ready to run where our package cannot be imported."""
-    wire, main = ((_INSIDE / f"{one}.py").read_text(encoding="utf-8") for one in ("wire", name))
-    module = "grpo_cli.sandbox.inside.wire"
-    return (
-        "import sys, types\n"
-        f"sys.modules[{module!r}] = wire = types.ModuleType({module!r})\n"
-        f"exec(compile({wire!r}, 'wire.py', 'exec'), wire.__dict__)\n"
-        f"exec(compile({main!r}, '{name}.py', 'exec'))\n"
-    )

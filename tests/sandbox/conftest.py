@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grpo_cli.sandbox import isolation
-from grpo_cli.sandbox.program import _RUN, Program
+from grpo_cli.sandbox import isolation, process
+from grpo_cli.sandbox.program import Program
 from grpo_cli.sandbox.settings import Isolation, Limits
 
 if sys.platform != "linux":
@@ -67,10 +67,10 @@ def run():
 def sandboxed():
     """The process ids of launchers and of programs in a sandbox, wherever they hang."""
     found = set()
-    for process in psutil.process_iter(["cmdline"]):
-        text = " ".join(process.info["cmdline"] or ())
-        if _RUN in text or "grpo_cli.sandbox.launcher" in text:
-            found.add(process.pid)
+    for one in psutil.process_iter(["cmdline", "ppid"]):
+        # The template of a process that runs stays; it is the parent of what must not.
+        if "grpo_cli.sandbox.template" in " ".join(one.info["cmdline"] or ()) and one.info["ppid"] != os.getpid():
+            found.add(one.pid)
     return found
 
 
@@ -81,6 +81,7 @@ def folders():
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind():
     """No process of a sandbox, no folder, no open file is there after a test that was not there before."""
+    process.template()
     before, before_folders = sandboxed(), folders()
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     yield
