@@ -12,7 +12,13 @@ GIVES = ("user", "root", "processes", "network", "ipc", "hostname")
 
 
 def bubblewrap_command(
-    program: str, command: Sequence[str], *, shown: Sequence[str], hidden: Sequence[str], files_mb: int
+    program: str,
+    command: Sequence[str],
+    *,
+    shown: Sequence[str],
+    hidden: Sequence[str],
+    files_mb: int,
+    writable: bool = True,
 ) -> list[str]:
     """Put a command into bubblewrap.
 
@@ -22,6 +28,7 @@ def bubblewrap_command(
         shown: files and folders to be shown read-only.
         hidden: folders inside them that are to be empty.
         files_mb: size of `/tmp`, in megabytes.
+        writable: whether anything can be written there.
 
     Returns:
         The whole command line.
@@ -36,5 +43,7 @@ def bubblewrap_command(
         arguments += ["--ro-bind", path, path]
     for path in hidden:
         arguments += ["--tmpfs", path, "--remount-ro", path]
-    arguments += ["--size", str(files_mb << 20), "--tmpfs", "/tmp", "--remount-ro", "/", "--chdir", "/tmp"]
+    arguments += ["--size", str(files_mb << 20), "--tmpfs", "/tmp"]
+    arguments += [] if writable else ["--remount-ro", "/tmp"]
+    arguments += ["--remount-ro", "/", "--chdir", "/tmp"]
     return [*arguments, "--", *command]

@@ -225,7 +225,7 @@ def _restrict(spec: dict[str, Any], held: list[str]) -> None:
     limits, shown, hidden = spec["limits"], spec["shown"], spec["hidden"]
     if "mounts" in held:
         held.remove("mounts")
-        _try(held, "root", root.enter_private_root, shown, hidden, limits["files_mb"])
+        _try(held, "root", root.enter_private_root, shown, hidden, limits["files_mb"], not spec["judges"])
     elif "root" in held:
         os.chdir("/tmp")
     own_root = "root" in held
@@ -236,7 +236,7 @@ def _restrict(spec: dict[str, Any], held: list[str]) -> None:
         _quietly(linux.call, "sethostname", b"sandbox", 7)
     read, listed = (["/"], []) if own_root else root.readable_without(shown, hidden)
     devices = ["/dev/null", "/dev/zero", "/dev/urandom"]
-    write = ["/tmp" if own_root else spec["folder"], "/dev/null"]
+    write = ["/dev/null"] if spec["judges"] else ["/tmp" if own_root else spec["folder"], "/dev/null"]
     # Of our own processes, those that count as the program's user: launcher and init, in a user namespace.
     ours = 2
     if os.geteuid() == 0 and "user" not in held and spec["drop_user"]:
@@ -254,8 +254,8 @@ def _restrict(spec: dict[str, Any], held: list[str]) -> None:
     if seccomp.supported():
         instructions = seccomp.program(
             os.uname().machine,
-            processes=may_fork and limits["processes"] > 1,
-            shared_processes=not own_processes,
+            processes=spec["judges"] or (may_fork and limits["processes"] > 1),
+            shared_processes=not (own_processes or spec["judges"]),
             shared_files=not own_root,
         )
         _try(held, "seccomp", seccomp.install, instructions)

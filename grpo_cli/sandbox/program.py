@@ -82,8 +82,10 @@ class Program:
             "shown": list(places.shown()),
             "hidden": list(places.hidden()),
             "folder": self._folder,
+            # Judges are ours to fork; what they may not is taken from each of them.
+            "judges": main == "judges",
         }
-        passed = {number: self._own(_readable(c)) if isinstance(c, bytes) else c for number, c in files.items()}
+        passed = {number: self._own(readable(c)) if isinstance(c, bytes) else c for number, c in files.items()}
         passed[1] = passed[2] = self._own(os.open("/dev/null", os.O_WRONLY))
         if capture:
             self._output, passed[1] = os.pipe()
@@ -108,6 +110,7 @@ class Program:
             shown=(*places.shown(), *process.own_files()),
             hidden=places.hidden(),
             files_mb=self.limits.files_mb,
+            writable=not spec["judges"],
         )
         return process.spawn(command, [control, *passed.values()])
 
@@ -216,8 +219,8 @@ def read_before(descriptor: int, deadline: float) -> bytes:
     return os.read(descriptor, 1 << 16)
 
 
-def _readable(content: bytes) -> int:
-    """A descriptor from which the content can be read, and nothing else done with it."""
+def readable(content: bytes) -> int:
+    """A new descriptor from which the content can be read, and nothing else done with it."""
     writing = os.memfd_create("sandbox")
     try:
         view = memoryview(content)

@@ -70,7 +70,7 @@ def serve(descriptor: int) -> dict[str, Any]:
     """Fork a launcher per request until the other end closes; returns in a program's process, with its request."""
     sock = socket.socket(fileno=descriptor)
     spawner = os.pidfd_open(os.getppid()) if hasattr(os, "pidfd_open") else None
-    for name in (*_PRELOADED, f"{_INSIDE}.candidate", f"{_INSIDE}.judge"):
+    for name in (*_PRELOADED, f"{_INSIDE}.candidate", f"{_INSIDE}.judges"):
         __import__(name)
     seccomp.prepare()
     # Nothing of this is looked at again, and so not copied, by the programs' garbage collectors.

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from grpo_cli.sandbox.program import Program, read_before
+from grpo_cli.sandbox.judges import start_judge
+from grpo_cli.sandbox.program import Program, read_before, readable
 from grpo_cli.sandbox.settings import Isolation, Limits
 
 # Loading the tests and the code before the first verdict.
@@ -105,7 +106,10 @@ def _one_run(
     """The verdicts of one pair of sandboxes, and whether another pair may go on with what is left."""
     requests, answers, decisions = os.pipe(), os.pipe(), os.pipe()
     ours = [*requests, *answers, *decisions[1:]]
+    # It waits for the candidate, and has its own work besides.
+    judges = replace(limits, cpu_seconds=limits.cpu_seconds + 5)
     try:
+        ours.append(tests := readable(json.dumps(what).encode()))
         with (
             Program(
                 inside="candidate",
@@ -114,19 +118,11 @@ def _one_run(
                 capture=False,
                 files={4: code.encode("utf-8", "replace"), 5: requests[0], 6: answers[1]},
             ) as candidate,
-            Program(
-                inside="judge",
-                # It waits for the candidate, and has its own work besides.
-                limits=replace(limits, cpu_seconds=limits.cpu_seconds + 5, processes=1),
-                isolation=isolation,
-                capture=False,
-                files={4: json.dumps(what).encode(), 5: answers[0], 6: requests[1], 7: decisions[1]},
-            ) as judge,
+            start_judge(judges, isolation, [tests, answers[0], requests[1], decisions[1]]),
         ):
             while ours:
                 os.close(ours.pop())
             candidate.started()
-            judge.started()
             verdicts = _read_verdicts(decisions[0], len(what["tests"]), limits.wall_seconds, stop_at_failure)
             if len(verdicts) == len(what["tests"]) or (stop_at_failure and not all(verdicts)):
                 return verdicts, False

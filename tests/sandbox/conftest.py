@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grpo_cli.sandbox import isolation, process
+from grpo_cli.sandbox import isolation, judges
 from grpo_cli.sandbox.program import Program
 from grpo_cli.sandbox.settings import Isolation, Limits
 
@@ -81,7 +81,7 @@ def folders():
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind():
     """No process of a sandbox, no folder, no open file is there after a test that was not there before."""
-    process.template()
+    judges.start_judge(Limits(), isolation.require_isolation(), [0, 0, 0, 0]).__exit__(None, None, None)
     before, before_folders = sandboxed(), folders()
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     yield
