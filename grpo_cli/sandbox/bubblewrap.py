@@ -9,6 +9,9 @@ from collections.abc import Sequence
 
 # What bubblewrap puts in force with the arguments below, under our names.
 GIVES = ("user", "root", "processes", "network", "ipc", "hostname")
+# Where the launcher finds this package inside; outside it may lie in a folder that is to be hidden.
+PACKAGES_INSIDE = "/packages"
+_OF_THE_LAUNCHER = ("__init__.py", "sandbox")
 
 
 def bubblewrap_command(
@@ -17,6 +20,7 @@ def bubblewrap_command(
     *,
     shown: Sequence[str],
     hidden: Sequence[str],
+    package: str,
     files_mb: int,
     writable: bool = True,
 ) -> list[str]:
@@ -27,6 +31,7 @@ def bubblewrap_command(
         command: what to run inside.
         shown: files and folders to be shown read-only.
         hidden: folders inside them that are to be empty.
+        package: the folder of this package.
         files_mb: size of `/tmp`, in megabytes.
         writable: whether anything can be written there.
 
@@ -34,13 +39,15 @@ def bubblewrap_command(
         The whole command line.
 
     Example:
-        >>> bubblewrap_command("bwrap", ["python"], shown=["/usr/lib"], hidden=[], files_mb=1)[-3:]
+        >>> bubblewrap_command("bwrap", ["python"], shown=["/usr/lib"], hidden=[], package="/g", files_mb=1)[-3:]
         ['/tmp', '--', 'python']
     """
     arguments = [program, "--unshare-all", "--die-with-parent", "--new-session", "--hostname", "sandbox"]
     arguments += ["--uid", "1000", "--gid", "1000", "--dev", "/dev"]
     for path in shown:
         arguments += ["--ro-bind", path, path]
+    for name in _OF_THE_LAUNCHER:
+        arguments += ["--ro-bind", f"{package}/{name}", f"{PACKAGES_INSIDE}/grpo_cli/{name}"]
     for path in hidden:
         arguments += ["--tmpfs", path, "--remount-ro", path]
     arguments += ["--size", str(files_mb << 20), "--tmpfs", "/tmp"]

@@ -69,7 +69,7 @@ def _launch(spec: dict[str, Any], descriptors: list[tuple[int, int]], control: i
         # Inside bubblewrap it shares the program's namespaces.
         linux.set_dumpable(False)
     os.umask(0o022)
-    spec["launcher"], spec["spawned_by_root"] = os.getpid(), os.geteuid() == 0
+    spec["launcher"] = os.getpid()
     held: list[str] = list(spec["given"])
     if spec["namespaces"]:
         _leave_namespaces(held, as_root=spec["as_root"])
@@ -252,8 +252,7 @@ def _restrict(spec: dict[str, Any], held: list[str]) -> None:
     held.append("privileges")
     _try(held, "landlock", landlock.restrict, [*read, *devices], write, listed)
     if seccomp.supported():
-        instructions = seccomp.program(
-            os.uname().machine,
+        instructions = seccomp.filtering(
             processes=spec["judges"] or (may_fork and limits["processes"] > 1),
             shared_processes=not (own_processes or spec["judges"]),
             shared_files=not own_root,

@@ -189,14 +189,14 @@ def launch(spec: dict[str, Any], control: int, descriptors: Mapping[int, int]) -
                 ) from None
 
 
-def python_command(*arguments: str) -> list[str]:
-    """The command line of a Python that runs `sandbox.template` and knows nothing of this process."""
-    return [places.python(), *_ISOLATED, "-c", _RUN.format(PACKAGES), *arguments]
+def python_command(*arguments: str, packages: str = PACKAGES) -> list[str]:
+    """The command line of a Python that runs `sandbox.template` and knows nothing of this process.
 
-
-def own_files() -> list[str]:
-    """Those of this package that a Python in a root of its own must be shown."""
-    return [f"{PACKAGES}/grpo_cli/__init__.py", f"{PACKAGES}/grpo_cli/sandbox"]
+    Args:
+        arguments: to the template.
+        packages: folder in which it finds this package.
+    """
+    return [places.python(), *_ISOLATED, "-c", _RUN.format(packages), *arguments]
 
 
 def spawn(command: Sequence[str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from grpo_cli.errors import RunError
 from grpo_cli.sandbox import places, process
-from grpo_cli.sandbox.bubblewrap import GIVES, bubblewrap_command
+from grpo_cli.sandbox.bubblewrap import GIVES, PACKAGES_INSIDE, bubblewrap_command
 from grpo_cli.sandbox.settings import Isolation, Limits, Outcome
 
 
@@ -78,6 +78,8 @@ class Program:
             "as_root": isolation.as_root,
             "namespaces": isolation.namespaces and not isolation.bubblewrap,
             "drop_user": isolation.drop_user,
+            # Not to be seen from within a user namespace.
+            "spawned_by_root": os.geteuid() == 0,
             "given": list(GIVES) if isolation.bubblewrap else [],
             "shown": list(places.shown()),
             "hidden": list(places.hidden()),
@@ -106,9 +108,10 @@ class Program:
         spec |= {"parent": 1, "control": control, "descriptors": [(here, there) for there, here in passed.items()]}
         command = bubblewrap_command(
             bubblewrap,
-            process.python_command("once", marshal.dumps(spec).hex()),
-            shown=(*places.shown(), *process.own_files()),
+            process.python_command("once", marshal.dumps(spec).hex(), packages=PACKAGES_INSIDE),
+            shown=places.shown(),
             hidden=places.hidden(),
+            package=f"{process.PACKAGES}/grpo_cli",
             files_mb=self.limits.files_mb,
             writable=not spec["judges"],
         )

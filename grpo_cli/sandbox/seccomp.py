@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import functools
-import itertools
 import os
 import struct
 
@@ -151,7 +149,6 @@ def supported() -> bool:
     return os.uname().machine in _AUDIT_ARCH
 
 
-@functools.cache
 def program(machine: str, *, processes: bool, shared_processes: bool, shared_files: bool) -> bytes:
     """The filter, as the kernel takes it.
 
@@ -208,10 +205,24 @@ def program(machine: str, *, processes: bool, shared_processes: bool, shared_fil
     return b"".join(struct.pack("HBBI", *step) for step in steps)
 
 
+_made: dict[tuple[bool, bool, bool], bytes] = {}
+
+
+def filtering(*, processes: bool, shared_processes: bool, shared_files: bool) -> bytes:
+    """`program` for this machine; put together once, and so best before launchers are forked."""
+    asked = (processes, shared_processes, shared_files)
+    if asked not in _made:
+        _made[asked] = program(
+            os.uname().machine, processes=processes, shared_processes=shared_processes, shared_files=shared_files
+        )
+    return _made[asked]
+
+
 def prepare() -> None:
-    """Put together all filters that a program may get here, so that each launcher need not."""
-    for processes, shared in itertools.product((True, False), repeat=2) if supported() else ():
-        program(os.uname().machine, processes=processes, shared_processes=shared, shared_files=shared)
+    """Put together the filters that programs get, so that each launcher need not."""
+    for processes in (True, False):
+        for shared in (True, False) if supported() else ():
+            filtering(processes=processes, shared_processes=shared, shared_files=shared)
 
 
 def install(instructions: bytes) -> None:

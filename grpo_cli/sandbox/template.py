@@ -2,33 +2,31 @@
 
 Starting Python anew for each launcher and each program costs ten times as much as forking one that runs. It knows no
 more than a new one: no environment, no tests, no code; those come through descriptors that only the program gets. It
-serves one spawner and ends with it. Run as `python -I -S -c … serve|once …`; standard library only.
+serves one spawner and ends with it. Run as `python -I -S -c … serve|once …`; standard library only, and for `once` as
+little of it as can be.
 """
 # ruff: noqa: SIM115
 
 from __future__ import annotations
 
 import _thread
-import array
 import atexit
 import builtins
-import functools
 import gc
 import marshal
 import os
 import select
-import socket
 import sys
 
 from grpo_cli.sandbox import launcher, seccomp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from types import CodeType
     from typing import Any, NoReturn
 
-MOST_DESCRIPTORS = 16
 LONGEST_REQUEST = 1 << 16
 _INSIDE = "grpo_cli.sandbox.inside"
 # Imported once rather than by each program; none that keeps a state worth sharing or hiding.
@@ -60,14 +58,19 @@ def main() -> Callable[[], NoReturn]:
     if how == "serve":
         spec = serve(int(argument))
     else:
+        # Bubblewrap's own.
+        os.environ.pop("PWD", None)
         spec = marshal.loads(bytes.fromhex(argument))
         launcher.launch(spec, spec["descriptors"], spec["control"])
     code = _prepare(spec["main"])
-    return functools.partial(_run, code)
+    # As a bound method, which has no frame of its own.
+    return _run.__get__(code)
 
 
 def serve(descriptor: int) -> dict[str, Any]:
     """Fork a launcher per request until the other end closes; returns in a program's process, with its request."""
+    import socket
+
     sock = socket.socket(fileno=descriptor)
     spawner = os.pidfd_open(os.getppid()) if hasattr(os, "pidfd_open") else None
     for name in (*_PRELOADED, f"{_INSIDE}.candidate", f"{_INSIDE}.judges"):
@@ -97,15 +100,12 @@ def serve(descriptor: int) -> dict[str, Any]:
             os.close(one)
 
 
-def _receive(sock: socket.socket) -> tuple[dict[str, Any], array.array[int]]:
+def _receive(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """One request and its descriptors; this process ends where there will be none."""
-    data, ancillary, _, _ = sock.recvmsg(LONGEST_REQUEST, socket.CMSG_SPACE(4 * MOST_DESCRIPTORS))
+    data, ancillary, _, _ = sock.recvmsg(LONGEST_REQUEST, 256)
     if not data:
         os._exit(0)
-    descriptors = array.array("i")
-    for _, _, content in ancillary:
-        descriptors.frombytes(content)
-    return marshal.loads(data), descriptors
+    return marshal.loads(data), list(memoryview(ancillary[0][2]).cast("i"))
 
 
 def _prepare(name: str) -> CodeType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -18,10 +19,11 @@ from grpo_cli.sandbox.settings import Isolation, Limits
 if sys.platform != "linux":
     collect_ignore_glob = ["test_*.py"]
 
-# As root with namespaces; as any user with namespaces; without namespaces, as in most containers.
+# As root with namespaces; as any user with namespaces; by bubblewrap; without namespaces, as in most containers.
 WAYS = {
     "root": Isolation(as_root=True),
     "user": Isolation(as_root=False, drop_user=False),
+    "bubblewrap": Isolation(as_root=False, bubblewrap=shutil.which("bwrap") or "bwrap"),
     "bare": Isolation(as_root=False, drop_user=False, namespaces=False),
 }
 
@@ -39,11 +41,14 @@ def isolations():
 
 
 # The second is much like the first; for whoever is not root it is the best there is.
-@pytest.fixture(params=["root", pytest.param("user", marks=[pytest.mark.slow] if os.geteuid() == 0 else []), "bare"])
+@pytest.fixture(
+    params=["root", pytest.param("user", marks=[pytest.mark.slow] if os.geteuid() == 0 else []), "bubblewrap", "bare"]
+)
 def kept(request, isolations):
     found = isolations[request.param]
     if found is None:
-        pytest.skip(f"this machine cannot isolate that way: {request.param}")
+        why = "bubblewrap is not installed" if request.param == "bubblewrap" and not shutil.which("bwrap") else ""
+        pytest.skip(why or f"this machine cannot isolate that way: {request.param}")
     return found
 
 
