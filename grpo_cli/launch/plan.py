@@ -5,7 +5,6 @@ One process runs the worker module itself (1.5 s sooner); several go through `ac
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +14,11 @@ from typing import Any
 
 from grpo_cli.config.groups.launch import KINDS
 from grpo_cli.errors import ConfigError
+from grpo_cli.launch.command import accelerate_options, worker_command
 from grpo_cli.launch.environment import worker_environment
 from grpo_cli.launch.hardware import Gpu, Hardware, detect
 
 WORKER = ("-m", "grpo_cli.training.worker")
-ACCELERATE_CONFIG = Path(__file__).with_name("accelerate.yaml")
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def plan_launch(
         cores=hardware.cores,
     )
     return LaunchPlan(
-        argv=_command(processes, worker, run_folder),
+        argv=worker_command(accelerate_options(processes) if processes > 1 else None, worker, run_folder),
         env=worker_env,
         world_size=processes,
         kind=kind,
@@ -187,23 +186,3 @@ def _no_gpu(hardware: Hardware) -> str:
 
 def _plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _command(processes: int, worker: Sequence[str], run_folder: Path) -> tuple[str, ...]:
-    run = str(run_folder.resolve())
-    if processes == 1:
-        return (sys.executable, *worker, run)
-    # --multi_gpu on CPU too: together with ACCELERATE_USE_CPU it gives gloo ranks, whereas --cpu starts one
-    # process whatever the number. Precision "no" is accelerate's part only: the trainer's own arguments
-    # (training.bf16, training.fp16) decide, as they do with one process. Port 0 takes a free one.
-    options = {
-        "config_file": str(ACCELERATE_CONFIG),
-        "num_processes": str(processes),
-        "num_machines": "1",
-        "machine_rank": "0",
-        "main_process_port": "0",
-        "mixed_precision": "no",
-        "dynamo_backend": "no",
-    }
-    flags = [text for name, value in options.items() for text in (f"--{name}", value)]
-    return (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", *flags, *worker, run)
