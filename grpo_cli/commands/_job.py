@@ -139,6 +139,8 @@ def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any]) -> dict
     """
     for warning in plan.warnings:
         print(f"grpo-train: {warning}", file=sys.stderr)
+    for name, text in plan.files.items():
+        write_atomic(folder.root / name, text)
     set_events_aside(folder)
     # A debugger needs the terminal for itself.
     mode = "quiet" if plan.foreground else config["display"]
@@ -227,8 +229,10 @@ def set_events_aside(folder: RunFolder) -> None:
 
 
 def show_plan(plan: LaunchPlan) -> None:
-    """Print what a dry run would have started."""
+    """Print what a dry run would have started: why, the files that would be written, the environment, the command."""
     print(f"# {plan.kind}, {plan.world_size} process{'es' * (plan.world_size > 1)}: {plan.why}")
+    for name, text in plan.files.items():
+        print(f"# {name} in the run folder:", text.rstrip(), "", sep="\n")
     added = {key: value for key, value in sorted(plan.env.items()) if os.environ.get(key) != value}
     print(" ".join([*(f"{key}={shlex.quote(value)}" for key, value in added.items()), shlex.join(plan.argv)]))
 

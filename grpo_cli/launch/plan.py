@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import environ
 from pathlib import Path
 from typing import Any
 
 from grpo_cli.config.groups.launch import KINDS
 from grpo_cli.errors import ConfigError
-from grpo_cli.launch.command import accelerate_options, worker_command
+from grpo_cli.launch.command import worker_command
+from grpo_cli.launch.contradictions import sharding_problem
+from grpo_cli.launch.engine import choose_engine
 from grpo_cli.launch.environment import worker_environment
-from grpo_cli.launch.hardware import Gpu, Hardware, detect
+from grpo_cli.launch.hardware import Gpu, Hardware, detect, visible
+from grpo_cli.launch.own_config import OwnConfig, precision_notes, read_own
 
 WORKER = ("-m", "grpo_cli.training.worker")
 
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """What will be started, and why it was chosen."""
+    """What will be started, and why it was chosen; `files` are to be written first, by their path in the run folder."""
 
     argv: tuple[str, ...]
     env: dict[str, str] = field(repr=False)
@@ -36,6 +39,8 @@ class LaunchPlan:
     foreground: bool = False
     grace_seconds: float = 30.0
     warnings: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict, repr=False)
+    sharding: str = "none"
 
 
 def plan_launch(
@@ -51,7 +56,7 @@ def plan_launch(
 
     Args:
         cfg_launch: the `launch` group (see `LaunchConfig`).
-        training: the `training` group; only `use_cpu` is looked at.
+        training: the `training` group; only `use_cpu` is looked at, and the precision under `accelerate_config`.
         run_folder: the run's folder, the worker's one argument.
         worker: what follows `python`: `-m module` or a script's path.
         hardware: the machine; looked up when not given.
@@ -68,17 +73,28 @@ def plan_launch(
     hardware = hardware or detect({**env, **extra})
     foreground = bool(cfg_launch.get("foreground", False))
 
+    own = read_own(cfg_launch)
     asked = str(cfg_launch.get("kind", "auto"))
     wanted = _count(cfg_launch, "num_processes")
+    if own is not None:
+        asked, wanted = _asked_by(own, asked), own.num_processes
+        if own.gpu_ids is not None:
+            hardware = replace(hardware, gpus=visible(hardware.gpus, own.gpu_ids))
     kind, why = _choose_kind(asked, wanted, foreground, training, hardware)
     processes = _choose_processes(kind, wanted, hardware)
+    sharding = str(cfg_launch.get("sharding") or "none")
+    if problem := sharding_problem(cfg_launch, kind, processes):
+        raise ConfigError(problem)
     if foreground and processes > 1:
         raise ConfigError(
             f"launch.foreground=true runs one process in this terminal and {processes} were asked for; "
             f"add launch.num_processes=1{' launch=single_gpu' if kind == 'multi_gpu' else ''}."
         )
+    engine = choose_engine(cfg_launch, processes, run_folder, own)
+    if foreground and engine.options is not None:
+        raise ConfigError("launch.foreground=true runs the worker itself, not accelerate; write launch.sharding=none.")
 
-    warnings = []
+    warnings = precision_notes(own, training) if own is not None else []
     if kind == "cpu" and processes > hardware.cores:
         warnings.append(
             f"launch.num_processes={processes} on {_plural(hardware.cores, 'usable CPU core')}: "
@@ -98,7 +114,7 @@ def plan_launch(
         cores=hardware.cores,
     )
     return LaunchPlan(
-        argv=worker_command(accelerate_options(processes) if processes > 1 else None, worker, run_folder),
+        argv=worker_command(engine.options, worker, run_folder),
         env=worker_env,
         world_size=processes,
         kind=kind,
@@ -109,7 +125,18 @@ def plan_launch(
         foreground=foreground,
         grace_seconds=float(cfg_launch.get("grace_seconds", 30.0)),
         warnings=tuple(warnings),
+        files=engine.files,
+        sharding=sharding,
     )
+
+
+def _asked_by(own: OwnConfig, asked: str) -> str:
+    """The kind of hardware a user's own accelerate file means; `launch.kind` goes first where it says one."""
+    if asked != "auto":
+        return asked
+    if own.on_cpu:
+        return "cpu"
+    return "multi_gpu" if own.num_processes > 1 else "auto"
 
 
 def _choose_kind(
