@@ -139,8 +139,6 @@ def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any]) -> dict
     """
     for warning in plan.warnings:
         print(f"grpo-train: {warning}", file=sys.stderr)
-    for name, text in plan.files.items():
-        write_atomic(folder.root / name, text)
     set_events_aside(folder)
     # A debugger needs the terminal for itself.
     mode = "quiet" if plan.foreground else config["display"]

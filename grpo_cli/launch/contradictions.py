@@ -34,11 +34,6 @@ def _problems(cfg_launch: Mapping[str, Any], kind: str, processes: int) -> Itera
     if sharding == "fsdp2" and processes == 1:
         more = "launch.num_processes=2" if kind == "cpu" else "launch.sharding=none"
         yield f"launch.sharding=fsdp2 shares the model out among processes, and there is one; write {more}."
-    if stage and kind == "cpu":
-        yield (
-            f"launch.sharding={sharding} needs a GPU: accelerate starts DeepSpeed on accelerators only; write "
-            "launch.sharding=none, or launch.sharding=fsdp2 launch.num_processes=2, which runs on CPU ranks too."
-        )
     # A file of the user's own says all this itself.
     if sharding != "fsdp2" and (key := _changed(fsdp, FsdpConfig)):
         yield f"launch.fsdp.{key}={_show(fsdp[key])} is FSDP's and launch.sharding={sharding}; write launch=fsdp2."

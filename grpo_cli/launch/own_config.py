@@ -68,6 +68,8 @@ def read_own(cfg_launch: Mapping[str, Any]) -> OwnConfig | None:
         raise ConfigError(
             f"{key} says how the model is sharded, and so does launch.sharding={sharding}; write launch.sharding=none."
         )
+    if kind == "FSDP" and str((values.get("fsdp_config") or {}).get("fsdp_version", 1)) != "2":
+        raise ConfigError(f"{key}: FSDP's first version is not supported; write fsdp_version: 2 under fsdp_config.")
     if (machines := _number(values.get("num_machines", 1), "num_machines", key)) > 1:
         raise ConfigError(
             f"{key}: it is for {machines} machines; set num_machines: 1 there, and write launch.nodes.count={machines}."

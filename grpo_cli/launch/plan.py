@@ -112,6 +112,7 @@ def plan_launch(
         run_id=run_id,
         threads=threads,
         cores=hardware.cores,
+        deepspeed="use_deepspeed" in (engine.options or {}),
     )
     return LaunchPlan(
         argv=worker_command(engine.options, worker, run_folder),

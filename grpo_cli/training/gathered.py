@@ -94,7 +94,7 @@ def full_state_dict(trainer: RunTrainer) -> dict[str, torch.Tensor] | None:
     """
     if not (is_fsdp(trainer) or zero_stage(trainer)):
         return None
-    weights: dict[str, torch.Tensor] = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    weights: dict[str, torch.Tensor] = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}
     tied = getattr(trainer.accelerator.unwrap_model(trainer.model_wrapped), "all_tied_weights_keys", None) or {}
     # Gathered one by one, tied weights are no longer known to be the same.
     return {name: weight for name, weight in weights.items() if name not in tied}
