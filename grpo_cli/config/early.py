@@ -41,7 +41,7 @@ def check_command_line(argv: Sequence[str]) -> None:
     for match in filter(None, map(_OVERRIDE.fullmatch, argv)):
         key, below, value = match.groups()
         section, _, name = key.rpartition(".")
-        if key in RUN_KEYS or (not section and (below or name in groups or name in sections())):
+        if key in RUN_KEYS or key in sections() or (not section and (below or name in groups or name in sections())):
             continue
         field = _field(section, name)
         if field is None:

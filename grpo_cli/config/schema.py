@@ -13,14 +13,17 @@ from grpo_cli.config.groups.evaluation import EvaluationConfig
 from grpo_cli.config.groups.guard import GuardConfig
 from grpo_cli.config.groups.launch import LaunchConfig
 from grpo_cli.config.groups.model import ModelConfig
+from grpo_cli.config.groups.nodes import NodesConfig
 from grpo_cli.config.groups.paths import PathsConfig
 from grpo_cli.config.groups.peft import PeftConfig
 from grpo_cli.config.groups.reward import RewardConfig
 from grpo_cli.config.groups.root import RootConfig, SweepConfig
+from grpo_cli.config.groups.slurm import SlurmConfig
 from grpo_cli.config.groups.tracker import TrackerConfig
 from grpo_cli.config.trl_fields import read_fields
 
-# In the order of the defaults list; "" holds the keys outside every group. `training` is not here: TRL declares it.
+# In the order of the defaults list; "" holds the keys outside every group, a dotted name a section within one.
+# `training` is not here: TRL declares it.
 SECTIONS: dict[str, type] = {
     "": RootConfig,
     "model": ModelConfig,
@@ -28,6 +31,8 @@ SECTIONS: dict[str, type] = {
     "peft": PeftConfig,
     "guard": GuardConfig,
     "launch": LaunchConfig,
+    "launch.nodes": NodesConfig,
+    "launch.slurm": SlurmConfig,
     "evaluation": EvaluationConfig,
     "tracker": TrackerConfig,
     "paths": PathsConfig,
@@ -89,6 +94,11 @@ def training_default(name: str) -> Any:
     return sections()["training"][name].default
 
 
+def subsections(section: str) -> list[str]:
+    """The names of the sections directly within one ("nodes" and "slurm" in "launch")."""
+    return [name.rpartition(".")[2] for name in sections() if name.rpartition(".")[0] == section and name and section]
+
+
 @functools.lru_cache(maxsize=1)
 def reward_entry() -> dict[str, Field]:
     """Give the keys that every `reward.<name>` has beside its target's own arguments."""
@@ -105,8 +115,9 @@ def defaults() -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for section, declared in SECTIONS.items():
         values = {name: copy.deepcopy(field.default) for name, field in fields_of(section, declared).items()}
+        above, _, name = section.rpartition(".")
         if section:
-            tree[section] = values
+            (tree[above] if above else tree)[name] = values
         else:
             tree.update(values)
         if section == "dataset":  # the order in which a person reads a run

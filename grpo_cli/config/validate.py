@@ -91,7 +91,7 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
         if name == "reward":
             found += check_rewards(value)
         elif name in table and name:
-            found += _check_section(name, value, table[name])
+            found += _check_section(name, value, table)
         elif name in table[""]:
             wrong = problem(table[""][name], value)
             found += [wrong] if wrong else []
@@ -104,12 +104,16 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
     return found
 
 
-def _check_section(section: str, value: Any, fields: dict[str, Field]) -> list[str]:
-    """Check a section's keys and values."""
+def _check_section(section: str, value: Any, table: dict[str, dict[str, Field]]) -> list[str]:
+    """Check the keys and values of a section and of the sections within it."""
+    fields = table[section]
     if not isinstance(value, dict):
         return [f"{section} must be a section with keys, not {value!r}; keys: {or_list(fields)}."]
     found = []
     for name, given in value.items():
+        if f"{section}.{name}" in table:
+            found += _check_section(f"{section}.{name}", given, table)
+            continue
         if section == "training" and name in SET_ELSEWHERE and given != fields[name].default:
             why, now = SET_ELSEWHERE[name]
             found.append(f"training.{name} is not set here ({why}); {now}.")

@@ -15,8 +15,9 @@ from typing import Any
 from grpo_cli.config.groups.launch import KINDS
 from grpo_cli.errors import ConfigError
 from grpo_cli.launch.command import accelerate_options, worker_command
-from grpo_cli.launch.environment import worker_environment
+from grpo_cli.launch.environment import WORLD_SIZE, worker_environment
 from grpo_cli.launch.hardware import Gpu, Hardware, detect
+from grpo_cli.launch.nodes import NODE, Nodes, gloo_interface, interface_towards, node_options, settle_nodes
 
 WORKER = ("-m", "grpo_cli.training.worker")
 
@@ -36,6 +37,7 @@ class LaunchPlan:
     foreground: bool = False
     grace_seconds: float = 30.0
     warnings: tuple[str, ...] = ()
+    nodes: Nodes | None = None
 
 
 def plan_launch(
@@ -72,6 +74,10 @@ def plan_launch(
     wanted = _count(cfg_launch, "num_processes")
     kind, why = _choose_kind(asked, wanted, foreground, training, hardware)
     processes = _choose_processes(kind, wanted, hardware)
+    nodes = settle_nodes(cfg_launch, {**env, **extra})
+    world_size = processes * (nodes.count if nodes else 1)
+    if foreground and nodes:
+        raise ConfigError("launch.foreground=true runs one process in this terminal; drop it, or write launch=cpu.")
     if foreground and processes > 1:
         raise ConfigError(
             f"launch.foreground=true runs one process in this terminal and {processes} were asked for; "
@@ -97,10 +103,16 @@ def plan_launch(
         threads=threads,
         cores=hardware.cores,
     )
+    options = accelerate_options(world_size) if world_size > 1 else None
+    if nodes and options:
+        options |= node_options(nodes)
+        worker_env |= {WORLD_SIZE: str(world_size), NODE: str(nodes.rank)}
+        why = f"{why}; node {nodes.rank} of {nodes.count}"
+        worker_env |= gloo_interface(interface_towards(nodes.address, nodes.port), {**env, **extra})
     return LaunchPlan(
-        argv=worker_command(accelerate_options(processes) if processes > 1 else None, worker, run_folder),
+        argv=worker_command(options, worker, run_folder),
         env=worker_env,
-        world_size=processes,
+        world_size=world_size,
         kind=kind,
         why=why,
         run_id=run_id,
@@ -109,6 +121,7 @@ def plan_launch(
         foreground=foreground,
         grace_seconds=float(cfg_launch.get("grace_seconds", 30.0)),
         warnings=tuple(warnings),
+        nodes=nodes,
     )
 
 

@@ -94,6 +94,11 @@ class SignalWatch:
         for number, handler in self._former.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
+    def take(self, name: str) -> None:
+        """Count a signal that another node of the run got as this one's."""
+        self.count += 1
+        self.first = self.first or name
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         if name in self._deaf:

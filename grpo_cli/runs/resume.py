@@ -104,7 +104,7 @@ def explicit(path: Path) -> Resumption:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two configurations, one `key: old → new` a line, leaving out what does not matter."""
-    flat_old, flat_new = _flat(old), _flat(new)
+    flat_old, flat_new = flatten(old), flatten(new)
     return [
         f"{key}: {flat_old.get(key, 'not set')} → {flat_new.get(key, 'not set')}"
         for key in sorted({*flat_old, *flat_new})
@@ -112,13 +112,13 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested mapping as dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{name}.")
+            flat |= flatten(value, f"{name}.")
         else:
             flat[name] = value
     return flat
