@@ -72,16 +72,18 @@ def complete(line: str) -> list[str] | None:
 def _keys(word: str) -> list[str] | None:
     """The keys of a section that begin as typed; None for a key's first word, and below a key: Hydra knows those."""
     typed = word.lstrip("+")
-    section, _, name = typed.rpartition(".")
-    from grpo_cli.config.schema import sections, subsections
+    section, dot, name = typed.rpartition(".")
+    if not dot:
+        return None
+    from grpo_cli.config.schema import sections
 
     fields = sections().get(section) if section else None
     if not fields:
         return None
     plus = word[: len(word) - len(typed)]
     found = [field for field in fields.values() if field.name.startswith(name)]
-    keys = [f"{plus}{f.key}{'.' if any(k.name == 'dict' for k in f.kinds) else '='}" for f in found]
-    return keys + [f"{plus}{section}.{within}." for within in subsections(section) if within.startswith(name)]
+    inside = [f"{plus}{s}." for s in sections() if s.startswith(f"{section}.{name}")]
+    return [f"{plus}{f.key}{'.' if any(k.name == 'dict' for k in f.kinds) else '='}" for f in found] + inside
 
 
 def _values_of(key: str, start: str) -> list[str] | None:

@@ -11,7 +11,7 @@ from grpo_cli.config.fields import Field, parse
 from grpo_cli.config.groups.dataset import DatasetConfig
 from grpo_cli.config.groups.evaluation import EvaluationConfig
 from grpo_cli.config.groups.guard import GuardConfig
-from grpo_cli.config.groups.launch import LaunchConfig
+from grpo_cli.config.groups.launch import DeepSpeedConfig, FsdpConfig, LaunchConfig
 from grpo_cli.config.groups.model import ModelConfig
 from grpo_cli.config.groups.nodes import NodesConfig
 from grpo_cli.config.groups.paths import PathsConfig
@@ -22,8 +22,8 @@ from grpo_cli.config.groups.slurm import SlurmConfig
 from grpo_cli.config.groups.tracker import TrackerConfig
 from grpo_cli.config.trl_fields import read_fields
 
-# In the order of the defaults list; "" holds the keys outside every group, a dotted name a section within one.
-# `training` is not here: TRL declares it.
+# In the order of the defaults list; "" holds the keys outside every group, and a name with a dot is a section inside
+# another, which is declared before it. `training` is not here: TRL declares it.
 SECTIONS: dict[str, type] = {
     "": RootConfig,
     "model": ModelConfig,
@@ -31,6 +31,8 @@ SECTIONS: dict[str, type] = {
     "peft": PeftConfig,
     "guard": GuardConfig,
     "launch": LaunchConfig,
+    "launch.fsdp": FsdpConfig,
+    "launch.deepspeed": DeepSpeedConfig,
     "launch.nodes": NodesConfig,
     "launch.slurm": SlurmConfig,
     "evaluation": EvaluationConfig,
@@ -94,11 +96,6 @@ def training_default(name: str) -> Any:
     return sections()["training"][name].default
 
 
-def subsections(section: str) -> list[str]:
-    """The names of the sections directly within one ("nodes" and "slurm" in "launch")."""
-    return [name.rpartition(".")[2] for name in sections() if name.rpartition(".")[0] == section and name and section]
-
-
 @functools.lru_cache(maxsize=1)
 def reward_entry() -> dict[str, Field]:
     """Give the keys that every `reward.<name>` has beside its target's own arguments."""
@@ -115,8 +112,8 @@ def defaults() -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for section, declared in SECTIONS.items():
         values = {name: copy.deepcopy(field.default) for name, field in fields_of(section, declared).items()}
-        above, _, name = section.rpartition(".")
         if section:
+            above, _, name = section.rpartition(".")
             (tree[above] if above else tree)[name] = values
         else:
             tree.update(values)

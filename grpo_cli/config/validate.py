@@ -105,18 +105,18 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
 
 
 def _check_section(section: str, value: Any, table: dict[str, dict[str, Field]]) -> list[str]:
-    """Check the keys and values of a section and of the sections within it."""
+    """Check a section's keys and values, and the sections inside it."""
     fields = table[section]
     if not isinstance(value, dict):
         return [f"{section} must be a section with keys, not {value!r}; keys: {or_list(fields)}."]
     found = []
     for name, given in value.items():
-        if f"{section}.{name}" in table:
-            found += _check_section(f"{section}.{name}", given, table)
-            continue
         if section == "training" and name in SET_ELSEWHERE and given != fields[name].default:
             why, now = SET_ELSEWHERE[name]
             found.append(f"training.{name} is not set here ({why}); {now}.")
+            continue
+        if f"{section}.{name}" in table:
+            found += _check_section(f"{section}.{name}", given, table)
             continue
         wrong = problem(fields[name], given) if name in fields else unknown(section, str(name))
         if wrong:
