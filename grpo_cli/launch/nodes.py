@@ -65,6 +65,10 @@ def settle_nodes(cfg_launch: Mapping[str, Any], env: Mapping[str, str]) -> Nodes
         ConfigError: a number is missing or does not fit; the message says which key to write.
     """
     given = cfg_launch.get("nodes") or {}
+    slurm = cfg_launch.get("slurm") or {}
+    if slurm.get("submit"):  # what the job will find; here, before it is submitted, only the count matters
+        wanted = int(slurm.get("nodes", 1))
+        return Nodes(wanted, 0, "", DEFAULT_PORT, float(given.get("timeout", 600.0))) if wanted > 1 else None
     count = _whole(given.get("count", 1), "count", 1, _first(env, COUNT_FROM))
     if count is None:
         raise ConfigError(
@@ -163,6 +167,8 @@ def interface_of(address: str) -> str | None:
 
 def interface_towards(host: str, port: int) -> str | None:
     """The interface by which this machine reaches a host; None where the name is not known here."""
+    if not host:
+        return None
     try:
         family, kind, proto, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, kind, proto) as probe:

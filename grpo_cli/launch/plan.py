@@ -18,6 +18,7 @@ from grpo_cli.launch.command import accelerate_options, worker_command
 from grpo_cli.launch.environment import WORLD_SIZE, worker_environment
 from grpo_cli.launch.hardware import Gpu, Hardware, detect
 from grpo_cli.launch.nodes import NODE, Nodes, gloo_interface, interface_towards, node_options, settle_nodes
+from grpo_cli.launch.slurm.request import job_hardware, request_problems
 
 WORKER = ("-m", "grpo_cli.training.worker")
 
@@ -69,6 +70,10 @@ def plan_launch(
     extra = {str(k): str(v) for k, v in (cfg_launch.get("env") or {}).items() if v is not None}
     hardware = hardware or detect({**env, **extra})
     foreground = bool(cfg_launch.get("foreground", False))
+    if (cfg_launch.get("slurm") or {}).get("submit"):
+        if problems := request_problems(cfg_launch):
+            raise ConfigError(*problems)
+        hardware = job_hardware(cfg_launch, hardware)
 
     asked = str(cfg_launch.get("kind", "auto"))
     wanted = _count(cfg_launch, "num_processes")

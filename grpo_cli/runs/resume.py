@@ -16,6 +16,8 @@ from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, read_result
 
 # Keys that say how a run is watched or started, not what it computes.
 NOT_COMPARED = ("resume", "resume_from", "display", "dry_run", "sweep")
+# Of `launch`: which node this is, where nodes meet and what is asked of Slurm may change between two starts.
+LAUNCH_NOT_COMPARED = ("nodes", "slurm")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ def fingerprint(config: Mapping[str, Any], sources: Mapping[str, Any]) -> str:
         sources: reward sources with their hashes, so that an edited reward is another run.
     """
     compared = {key: value for key, value in config.items() if key not in NOT_COMPARED}
+    launch = compared.get("launch") or {}
+    compared["launch"] = {key: value for key, value in launch.items() if key not in LAUNCH_NOT_COMPARED}
+    compared["nodes"] = (launch.get("nodes") or {}).get("count", 1)
     text = json.dumps([compared, sources], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

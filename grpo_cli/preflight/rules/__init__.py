@@ -22,6 +22,7 @@ from grpo_cli.preflight.rules import (
     resume,
     sampling,
     schedule,
+    slurm,
     tracker,
     vllm,
 )
@@ -33,6 +34,7 @@ Rule = Callable[[Situation], Iterable[Finding]]
 RULES: tuple[Rule, ...] = (
     *files.RULES,
     *hardware.RULES,
+    *slurm.RULES,
     *batch.RULES,
     *data_size.RULES,
     *packages.RULES,
