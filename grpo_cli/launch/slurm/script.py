@@ -11,10 +11,12 @@ from typing import Any
 JOB_MODULE = "grpo_cli.commands.slurm_job"
 
 _BODY = r"""
-# Slurm sends this shell USR1 {notice} s before the time limit: the run then saves a checkpoint and ends.
-# TERM (scancel, preemption) Slurm sends to the run itself, which does the same; here it must only not end the shell.
+folder={folder}
+
+# Slurm sends this shell USR1 {notice} s before the time limit: the run is asked to save a checkpoint and to end.
+# TERM (scancel, preemption) Slurm sends to the run as well, which does the same; here it must only not end the shell.
 time_is_up=0
-trap 'woken=1; time_is_up=1; scancel --signal=TERM "$SLURM_JOB_ID"' USR1
+trap 'woken=1; time_is_up=1; echo SIGTERM > "$folder/logs/stop"' USR1
 trap 'woken=1' TERM
 
 # In a session of its own, since srun kills its tasks when a signal to this shell's group reaches it.
@@ -61,7 +63,8 @@ def job_script(
     body = _BODY.format(
         notice=asked["notice_seconds"],
         options=" ".join(srun),
-        command=f"{shlex.quote(sys.executable)} -m {JOB_MODULE} {folder}",
+        command=f'{shlex.quote(sys.executable)} -m {JOB_MODULE} "$folder"',
+        folder=folder,
     )
     return (
         "#!/bin/bash\n"
