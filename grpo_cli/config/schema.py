@@ -13,10 +13,12 @@ from grpo_cli.config.groups.evaluation import EvaluationConfig
 from grpo_cli.config.groups.guard import GuardConfig
 from grpo_cli.config.groups.launch import DeepSpeedConfig, FsdpConfig, LaunchConfig
 from grpo_cli.config.groups.model import ModelConfig
+from grpo_cli.config.groups.nodes import NodesConfig
 from grpo_cli.config.groups.paths import PathsConfig
 from grpo_cli.config.groups.peft import PeftConfig
 from grpo_cli.config.groups.reward import RewardConfig
 from grpo_cli.config.groups.root import RootConfig, SweepConfig
+from grpo_cli.config.groups.slurm import SlurmConfig
 from grpo_cli.config.groups.tracker import TrackerConfig
 from grpo_cli.config.trl_fields import read_fields
 
@@ -31,6 +33,8 @@ SECTIONS: dict[str, type] = {
     "launch": LaunchConfig,
     "launch.fsdp": FsdpConfig,
     "launch.deepspeed": DeepSpeedConfig,
+    "launch.nodes": NodesConfig,
+    "launch.slurm": SlurmConfig,
     "evaluation": EvaluationConfig,
     "tracker": TrackerConfig,
     "paths": PathsConfig,

@@ -17,9 +17,11 @@ from grpo_cli.errors import ConfigError
 from grpo_cli.launch.command import worker_command
 from grpo_cli.launch.contradictions import sharding_problem
 from grpo_cli.launch.engine import choose_engine
-from grpo_cli.launch.environment import worker_environment
+from grpo_cli.launch.environment import WORLD_SIZE, worker_environment
 from grpo_cli.launch.hardware import Gpu, Hardware, detect, visible
+from grpo_cli.launch.nodes import NODE, Nodes, gloo_interface, interface_towards, node_options, settle_nodes
 from grpo_cli.launch.own_config import OwnConfig, precision_notes, read_own
+from grpo_cli.launch.slurm.request import job_hardware, request_problems
 
 WORKER = ("-m", "grpo_cli.training.worker")
 
@@ -39,8 +41,8 @@ class LaunchPlan:
     foreground: bool = False
     grace_seconds: float = 30.0
     warnings: tuple[str, ...] = ()
+    nodes: Nodes | None = None
     files: dict[str, str] = field(default_factory=dict, repr=False)
-    sharding: str = "none"
 
 
 def plan_launch(
@@ -72,6 +74,10 @@ def plan_launch(
     extra = {str(k): str(v) for k, v in (cfg_launch.get("env") or {}).items() if v is not None}
     hardware = hardware or detect({**env, **extra})
     foreground = bool(cfg_launch.get("foreground", False))
+    if (cfg_launch.get("slurm") or {}).get("submit"):
+        if problems := request_problems(cfg_launch):
+            raise ConfigError(*problems)
+        hardware = job_hardware(cfg_launch, hardware)
 
     own = read_own(cfg_launch)
     asked = str(cfg_launch.get("kind", "auto"))
@@ -82,16 +88,20 @@ def plan_launch(
             hardware = replace(hardware, gpus=visible(hardware.gpus, own.gpu_ids))
     kind, why = _choose_kind(asked, wanted, foreground, training, hardware)
     processes = _choose_processes(kind, wanted, hardware)
-    sharding = str(cfg_launch.get("sharding") or "none")
-    if problem := sharding_problem(cfg_launch, kind, processes):
+    nodes = settle_nodes(cfg_launch, {**env, **extra})
+    world_size = processes * (nodes.count if nodes else 1)
+    if problem := sharding_problem(cfg_launch, kind, world_size):
         raise ConfigError(problem)
+    if foreground and nodes:
+        raise ConfigError("launch.foreground=true runs one process in this terminal; drop it, or write launch=cpu.")
     if foreground and processes > 1:
         raise ConfigError(
             f"launch.foreground=true runs one process in this terminal and {processes} were asked for; "
             f"add launch.num_processes=1{' launch=single_gpu' if kind == 'multi_gpu' else ''}."
         )
-    engine = choose_engine(cfg_launch, processes, run_folder, own)
-    if foreground and engine.options is not None:
+    engine = choose_engine(cfg_launch, world_size, run_folder, own)
+    options = engine.options
+    if foreground and options is not None:
         raise ConfigError("launch.foreground=true runs the worker itself, not accelerate; write launch.sharding=none.")
 
     warnings = precision_notes(own, training) if own is not None else []
@@ -112,12 +122,17 @@ def plan_launch(
         run_id=run_id,
         threads=threads,
         cores=hardware.cores,
-        deepspeed="use_deepspeed" in (engine.options or {}),
+        deepspeed="use_deepspeed" in (options or {}),
     )
+    if nodes and options:
+        options = options | node_options(nodes)
+        worker_env |= {WORLD_SIZE: str(world_size), NODE: str(nodes.rank)}
+        why = f"{why}; node {nodes.rank} of {nodes.count}"
+        worker_env |= gloo_interface(interface_towards(nodes.address, nodes.port), {**env, **extra})
     return LaunchPlan(
-        argv=worker_command(engine.options, worker, run_folder),
+        argv=worker_command(options, worker, run_folder),
         env=worker_env,
-        world_size=processes,
+        world_size=world_size,
         kind=kind,
         why=why,
         run_id=run_id,
@@ -126,8 +141,8 @@ def plan_launch(
         foreground=foreground,
         grace_seconds=float(cfg_launch.get("grace_seconds", 30.0)),
         warnings=tuple(warnings),
+        nodes=nodes,
         files=engine.files,
-        sharding=sharding,
     )
 
 

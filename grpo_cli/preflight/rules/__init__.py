@@ -23,6 +23,7 @@ from grpo_cli.preflight.rules import (
     sampling,
     schedule,
     sharding,
+    slurm,
     tracker,
     vllm,
 )
@@ -35,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     *files.RULES,
     *hardware.RULES,
     *sharding.RULES,
+    *slurm.RULES,
     *batch.RULES,
     *data_size.RULES,
     *packages.RULES,
