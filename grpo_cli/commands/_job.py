@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from grpo_cli.launch.plan import LaunchPlan, plan_launch
 from grpo_cli.launch.signals import Interrupted, Terminated, raising
 from grpo_cli.launch.supervise import supervise
 from grpo_cli.rewards.source import reward_sources
+from grpo_cli.rollout.gpus import share_gpus
+from grpo_cli.rollout.plan import ServerPlan, plan_server
 from grpo_cli.runs.checkpoints import roll_back, step_of
 from grpo_cli.runs.disk import write_problem
 from grpo_cli.runs.folder import RunFolder, set_aside
@@ -77,20 +79,26 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
         named = any(o.startswith("hydra.run.dir=") for o in hydra.overrides.hydra) or new.result.exists()
         alone = hydra.mode == RunMode.RUN and not named
         if config["dry_run"]:
-            show_plan(plan_launch(config["launch"], config["training"], new.root, hardware=hardware))
+            if server := plan_server(config, hardware):
+                show_server(server)
+            trainers, _ = share_gpus(config, hardware)
+            show_plan(plan_launch(config["launch"], config["training"], new.root, hardware=trainers))
             return None
         with claimed(config, identity, new, alone) as (folder, resumption):
-            plan = plan_launch(config["launch"], config["training"], folder.root, hardware=hardware)
+            server = plan_server(config, hardware)
+            trainers, _ = share_gpus(config, hardware)
+            plan = plan_launch(config["launch"], config["training"], folder.root, hardware=trainers)
             freeze_into(folder, cfg, config, overrides, resumption)
             write_provenance(
                 folder,
                 launch={"command": list(plan.argv), "kind": plan.kind, "why": plan.why, "world_size": plan.world_size},
                 hardware=hardware.as_dict(),
+                rollout=server.as_dict() if server else None,
                 rewards=sources,
             )
             start_result(folder, fingerprint=identity, overrides=[redact(o) for o in overrides])
             with end_recorded(folder):
-                return Finished(folder, execute(plan, folder, config))
+                return Finished(folder, execute(plan, folder, config, server))
 
 
 @contextlib.contextmanager
@@ -131,7 +139,9 @@ def claimed(
         yield folder, resumption
 
 
-def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+def execute(
+    plan: LaunchPlan, folder: RunFolder, config: dict[str, Any], server: ServerPlan | None = None
+) -> dict[str, Any]:
     """Launch the workers, show what they do until they end, and record how it went.
 
     Returns:
@@ -146,7 +156,7 @@ def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any]) -> dict
         if config["launch"]["kind"] == "auto":
             Recorder(folder).resolved("launch.kind", plan.kind, plan.why)
         try:
-            outcome = supervise(plan, folder, on_tick=display.tick, on_stop=display.note)
+            outcome = supervise(plan, folder, on_tick=display.tick, on_stop=display.note, server=server)
         except Interrupted as interrupted:
             display.finish(record(folder, interrupted.outcome))
             raise
@@ -229,8 +239,23 @@ def set_events_aside(folder: RunFolder) -> None:
 def show_plan(plan: LaunchPlan) -> None:
     """Print what a dry run would have started."""
     print(f"# {plan.kind}, {plan.world_size} process{'es' * (plan.world_size > 1)}: {plan.why}")
-    added = {key: value for key, value in sorted(plan.env.items()) if os.environ.get(key) != value}
-    print(" ".join([*(f"{key}={shlex.quote(value)}" for key, value in added.items()), shlex.join(plan.argv)]))
+    print(command_line(plan.env, plan.argv))
+
+
+def show_server(server: ServerPlan) -> None:
+    """Print the rollout server that a dry run would have started first, or joined."""
+    if not server.started:
+        print(f"# rollout server: the running one at {server.url}, if it serves {server.model}")
+        return
+    gpus = ", ".join(gpu.token for gpu in server.gpus)
+    print(f"# rollout server at {server.url}{f' on GPU {gpus}' if gpus else ''}, ready within {server.timeout:g} s")
+    print(command_line(server.env, server.argv))
+
+
+def command_line(env: Mapping[str, str], argv: Sequence[str]) -> str:
+    """A command as one would type it, with what its environment adds to the present one."""
+    added = {key: value for key, value in sorted(env.items()) if os.environ.get(key) != value}
+    return " ".join([*(f"{key}={shlex.quote(value)}" for key, value in added.items()), shlex.join(argv)])
 
 
 @contextlib.contextmanager
