@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from grpo_cli.launch.plan import LaunchPlan, plan_launch
 from grpo_cli.launch.signals import Interrupted, Terminated, raising
 from grpo_cli.launch.supervise import supervise
 from grpo_cli.rewards.source import reward_sources
+from grpo_cli.rollout.gpus import share_gpus
+from grpo_cli.rollout.plan import ServerPlan, plan_server
 from grpo_cli.runs.checkpoints import roll_back, step_of
 from grpo_cli.runs.disk import write_problem
 from grpo_cli.runs.folder import RunFolder, set_aside
@@ -100,23 +102,34 @@ def start(cfg: DictConfig, overrides: list[str], new: RunFolder, alone: bool, ha
     sources = reward_sources(config["reward"])
     identity = fingerprint(config, sources)
     if config["dry_run"]:
-        show_plan(plan_launch(config["launch"], config["training"], new.root, hardware=hardware))
+        if server := plan_server(config, hardware):
+            show_server(server)
+        trainers, _ = share_gpus(config, hardware)
+        show_plan(plan_launch(config["launch"], config["training"], new.root, hardware=trainers))
         return None
     with meet(cfg, config, sources, hardware) as peers:
         if isinstance(peers, Member):
             return Finished(*run_member(peers, cfg, config, new, overrides, hardware))
         with claimed(config, identity, new, alone) as (folder, resumption):
-            plan = plan_launch(config["launch"], config["training"], folder.root, hardware=hardware)
+            server = plan_server(config, hardware)
+            trainers, _ = share_gpus(config, hardware)
+            plan = plan_launch(config["launch"], config["training"], folder.root, hardware=trainers)
             freeze_into(folder, cfg, config, overrides, resumption)
             launch = {"command": list(plan.argv), "kind": plan.kind, "why": plan.why, "world_size": plan.world_size}
             if peers:
                 launch["nodes"] = peers.hosts()
-            write_provenance(folder, launch=launch, hardware=hardware.as_dict(), rewards=sources)
+            write_provenance(
+                folder,
+                launch=launch,
+                hardware=hardware.as_dict(),
+                rollout=server.as_dict() if server else None,
+                rewards=sources,
+            )
             start_result(folder, fingerprint=identity, overrides=[redact(o) for o in overrides])
             with end_recorded(folder):
                 if peers:
                     plan = begin(peers, plan, folder, config)
-                return Finished(folder, execute(plan, folder, config, peers))
+                return Finished(folder, execute(plan, folder, config, peers, server))
 
 
 @contextlib.contextmanager
@@ -157,7 +170,13 @@ def claimed(
         yield folder, resumption
 
 
-def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any], peers: Host | None = None) -> dict[str, Any]:
+def execute(
+    plan: LaunchPlan,
+    folder: RunFolder,
+    config: dict[str, Any],
+    peers: Host | None = None,
+    server: ServerPlan | None = None,
+) -> dict[str, Any]:
     """Launch the workers, show what they do until they end, and record how it went.
 
     Args:
@@ -165,6 +184,7 @@ def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any], peers: 
         folder: the run.
         config: its configuration.
         peers: the other nodes, of a run over several.
+        server: the rollout server to start or to join.
 
     Returns:
         The run's `result.json`.
@@ -178,7 +198,7 @@ def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any], peers: 
         if config["launch"]["kind"] == "auto":
             Recorder(folder).resolved("launch.kind", plan.kind, plan.why)
         try:
-            outcome = supervise(plan, folder, on_tick=display.tick, on_stop=display.note, peers=peers)
+            outcome = supervise(plan, folder, on_tick=display.tick, on_stop=display.note, peers=peers, server=server)
         except Interrupted as interrupted:
             display.finish(conclude(folder, interrupted.outcome, peers))
             raise
@@ -273,8 +293,23 @@ def show_plan(plan: LaunchPlan) -> None:
     print(f"# {plan.kind}, {plan.world_size} process{'es' * (plan.world_size > 1)}: {plan.why}")
     for name, text in plan.files.items():
         print(f"# {name} in the run folder:", text.rstrip(), "", sep="\n")
-    added = {key: value for key, value in sorted(plan.env.items()) if os.environ.get(key) != value}
-    print(" ".join([*(f"{key}={shlex.quote(value)}" for key, value in added.items()), shlex.join(plan.argv)]))
+    print(command_line(plan.env, plan.argv))
+
+
+def show_server(server: ServerPlan) -> None:
+    """Print the rollout server that a dry run would have started first, or joined."""
+    if not server.started:
+        print(f"# rollout server: the running one at {server.url}, if it serves {server.model}")
+        return
+    gpus = ", ".join(gpu.token for gpu in server.gpus)
+    print(f"# rollout server at {server.url}{f' on GPU {gpus}' if gpus else ''}, ready within {server.timeout:g} s")
+    print(command_line(server.env, server.argv))
+
+
+def command_line(env: Mapping[str, str], argv: Sequence[str]) -> str:
+    """A command as one would type it, with what its environment adds to the present one."""
+    added = {key: value for key, value in sorted(env.items()) if os.environ.get(key) != value}
+    return " ".join([*(f"{key}={shlex.quote(value)}" for key, value in added.items()), shlex.join(argv)])
 
 
 @contextlib.contextmanager

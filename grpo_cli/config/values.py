@@ -58,6 +58,10 @@ BOUNDS: dict[str, tuple[float | None, bool, float | None, bool]] = {
     "guard.window": (1, True, None, True),
     "reward.<name>.timeout": (0, False, None, True),
     "reward.<name>.max_failure_rate": (0, True, 1, True),
+    "rollout.mismatch_every": (1, True, None, True),
+    "rollout.mismatch_tolerance": (0, False, None, True),
+    "rollout.server.gpus": (1, True, None, True),
+    "rollout.server.port": (1, True, 65535, True),
     "launch.num_processes": (1, True, None, True),
     "launch.grace_seconds": (0, True, None, True),
 }

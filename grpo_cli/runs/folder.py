@@ -81,6 +81,11 @@ class RunFolder:
         return self.logs / "worker.log"
 
     @property
+    def server_log(self) -> Path:
+        """What a vLLM server that the run starts prints."""
+        return self.logs / "rollout_server.log"
+
+    @property
     def events(self) -> Path:
         """What the live display follows: phases, steps, samples, resolved `auto` values."""
         return self.logs / "events.jsonl"
