@@ -7,6 +7,7 @@ tokenizer and the data are loaded, the model is not. `probe=true` runs two steps
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -70,6 +71,7 @@ def main() -> int:
         print(f"grpo-check {__version__}")
         return 0
     as_json = "--json" in argv
+    gc.disable()  # a tenth of the light part would go into looking for garbage among what was just imported
     try:
         options, overrides = split_options(argv)
         reports = _reports(overrides, options)
@@ -181,6 +183,9 @@ def check_job(cfg: DictConfig, data: bool = False, probe: bool = False) -> Repor
         named = any(o.startswith("hydra.run.dir=") for o in HydraConfig.get().overrides.hydra)
         situation = situation_of(as_dict(cfg), detect(), folder=folder, named=named)
         report = light_report(situation)
+        if data or probe:
+            gc.freeze()
+            gc.enable()
         if data:
             from grpo_cli.preflight.data import add_data_part
 
