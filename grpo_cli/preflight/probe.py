@@ -42,6 +42,7 @@ _OTHERWISE = {
     "training.push_to_hub": False,
     "training.report_to": "none",
     "training.disable_tqdm": True,
+    "training.shuffle_dataset": False,  # the longest prompts are chosen, and put in order
     "resume_from": None,
 }
 _PHASES = {"starting": "starting", "loading data": "loading data", "loading model": "loading the model"}

@@ -78,16 +78,16 @@ def full_length(training: dict[str, Any]) -> dict[str, Any]:
 
 
 def longest_rows(train: Any, tokenizer: Any, arguments: Any) -> Any:
-    """The rows with the longest prompts, as many as two steps take; a stream stays as it is."""
+    """The rows with the longest prompts, the same for each generation that two steps take; a stream stays as it is."""
     if not isinstance(train, Dataset):
         return train
-    per_generation = arguments.generation_batch_size // arguments.num_generations
     feeds = arguments.steps_per_generation * arguments.num_iterations
-    generations = 2 * max(1, -(-arguments.gradient_accumulation_steps // feeds)) + 1
+    generations = max(1, -(-arguments.gradient_accumulation_steps // feeds)) + 1
     candidates = longest_first(train["prompt"])
     lengths = prompt_tokens([train[i]["prompt"] for i in candidates], tokenizer)
     order = sorted(range(len(candidates)), key=lambda i: -int(lengths[i]))
-    return train.select([candidates[i] for i in order[: per_generation * generations]])
+    longest = [candidates[i] for i in order[: arguments.generation_batch_size // arguments.num_generations]]
+    return train.select(longest * 2 * generations)
 
 
 class Account:
