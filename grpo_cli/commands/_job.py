@@ -22,6 +22,8 @@ from grpo_cli.config.compose import discard_empty
 from grpo_cli.config.freeze import as_dict, freeze
 from grpo_cli.display import make_display
 from grpo_cli.errors import EXIT_FAILED, EXIT_SIGINT, RunError
+from grpo_cli.forecast.shape import shape_of
+from grpo_cli.forecast.time import from_earlier
 from grpo_cli.launch.hardware import Hardware, detect
 from grpo_cli.launch.meeting.host import Host
 from grpo_cli.launch.meeting.member import Member
@@ -29,6 +31,8 @@ from grpo_cli.launch.outcome import Outcome
 from grpo_cli.launch.plan import LaunchPlan, plan_launch
 from grpo_cli.launch.signals import Interrupted, Terminated, raising
 from grpo_cli.launch.supervise import supervise
+from grpo_cli.preflight.arithmetic import total_steps
+from grpo_cli.preflight.show import duration
 from grpo_cli.rewards.source import reward_sources
 from grpo_cli.rollout.gpus import share_gpus
 from grpo_cli.rollout.plan import ServerPlan, plan_server
@@ -114,6 +118,10 @@ def start(cfg: DictConfig, overrides: list[str], new: RunFolder, alone: bool, ha
             server = plan_server(config, hardware)
             trainers, _ = share_gpus(config, hardware)
             plan = plan_launch(config["launch"], config["training"], folder.root, hardware=trainers)
+            shape = shape_of(config, trainers, kind=plan.kind, world_size=plan.world_size, gpus=plan.gpus)
+            in_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+            if config["display"] != "quiet" and not in_sweep:
+                tell_time(config, trainers, shape)
             freeze_into(folder, cfg, config, overrides, resumption)
             launch = {"command": list(plan.argv), "kind": plan.kind, "why": plan.why, "world_size": plan.world_size}
             if peers:
@@ -124,6 +132,7 @@ def start(cfg: DictConfig, overrides: list[str], new: RunFolder, alone: bool, ha
                 hardware=hardware.as_dict(),
                 rollout=server.as_dict() if server else None,
                 rewards=sources,
+                shape=shape,
             )
             start_result(folder, fingerprint=identity, overrides=[redact(o) for o in overrides])
             with end_recorded(folder):
@@ -263,6 +272,16 @@ def tell_differences(chosen: Resumption, config: dict[str, Any]) -> None:
     changed = differences(as_dict(began), config)
     if changed:
         print("The resumed run goes on with a changed configuration:", *changed, sep="\n  ", file=sys.stderr)
+
+
+def tell_time(config: dict[str, Any], hardware: Hardware, shape: str) -> None:
+    """Say on stderr how long this will take, where earlier runs of the same shape tell."""
+    steps = config["training"].get("max_steps") or 0
+    total = steps if steps > 0 else total_steps(config, hardware)
+    found = from_earlier(shape, Path(config["paths"]["output_dir"]), total)
+    if found and found.total:
+        each = f"{duration(found.step)} a step, {duration(found.low)} to {duration(found.high)}"
+        print(f"grpo-train: about {duration(found.total)} in all ({each}), by {found.detail}.", file=sys.stderr)
 
 
 def freeze_into(

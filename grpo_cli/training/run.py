@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,13 @@ from grpo_cli.training.trainer import RunTrainer
 WORLD_SIZE_PROMISED = "GRPO_TRAIN_WORLD_SIZE"
 
 
-def run(config: dict[str, Any], folder: RunFolder) -> int:
+def run(config: dict[str, Any], folder: RunFolder, work: Callable[..., int] | None = None) -> int:
     """Train as a frozen configuration says, on this rank.
 
     Args:
         config: the frozen configuration as plain containers.
         folder: the run's folder.
+        work: what is done once data and rewards are at hand; `train` by default, a probe measures instead.
 
     Returns:
         0, or the number of the signal after which the run was stopped cleanly.
@@ -77,7 +79,7 @@ def run(config: dict[str, Any], folder: RunFolder) -> int:
         for reward in guard.rewards:
             if note := reward.reward.note():
                 resolved.append(Resolved(f"reward.{reward.__name__}", note, "found on this machine"))
-        return train(
+        return (work or train)(
             config, folder, recorder, tokenizer=tokenizer, data=data, guard=guard, resolved=resolved, started=started
         )
 
