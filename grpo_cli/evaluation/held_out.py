@@ -60,7 +60,7 @@ class HeldOutEvaluation:
             step: the number of optimizer steps the policy has had (0: the baseline).
 
         Returns:
-            The metrics of `evaluation.metrics.metric_names`, with `eval/samples` and `eval/seconds`.
+            The metrics of `evaluation.metrics.metric_names`, with `eval/held_out/samples` and `eval/held_out/seconds`.
         """
         started = time.perf_counter()
         model: Any = self.trainer.model
@@ -77,7 +77,7 @@ class HeldOutEvaluation:
             self.guard.take_counts()  # the training log is about training
         records = self._gather(local, step)
         metrics = summarise(records, [r.__name__ for r in self.rewards if r.correctness])
-        metrics |= {"eval/samples": len(records), "eval/seconds": time.perf_counter() - started}
+        metrics |= {"eval/held_out/samples": len(records), "eval/held_out/seconds": time.perf_counter() - started}
         self.recorder.completions("eval", records)
         self.recorder.metrics("eval", step, metrics)
         return metrics

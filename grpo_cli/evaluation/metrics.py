@@ -15,9 +15,9 @@ def metric_names(rewards: Iterable[str], correctness: Sequence[str]) -> list[str
         rewards: names of all rewards.
         correctness: names of the rewards of which 1.0 means a right answer.
     """
-    names = [f"eval/{name}" for name in rewards]
-    accuracy = ["eval/accuracy"] if correctness else []
-    return [*accuracy, "eval/reward", *names, "eval/completion_length", "eval/truncated"]
+    names = [f"eval/held_out/{name}" for name in rewards]
+    accuracy = ["eval/held_out/accuracy"] if correctness else []
+    return [*accuracy, "eval/held_out/reward", *names, "eval/held_out/completion_length", "eval/held_out/truncated"]
 
 
 def summarise(records: list[dict[str, Any]], correctness: Sequence[str]) -> dict[str, float | None]:
@@ -40,12 +40,12 @@ def summarise(records: list[dict[str, Any]], correctness: Sequence[str]) -> dict
             scores = [score for score in scores if score is not None]
             if scores:
                 verdicts.append(float(all(score >= CORRECT for score in scores)))
-        metrics["eval/accuracy"] = _mean(verdicts)
-    metrics["eval/reward"] = _mean(record["reward"] for record in records)
+        metrics["eval/held_out/accuracy"] = _mean(verdicts)
+    metrics["eval/held_out/reward"] = _mean(record["reward"] for record in records)
     for name in records[0]["rewards"] if records else ():
-        metrics[f"eval/{name}"] = _mean(record["rewards"][name] for record in records)
-    metrics["eval/completion_length"] = _mean(record["length"] for record in records)
-    metrics["eval/truncated"] = _mean(float(record["truncated"]) for record in records)
+        metrics[f"eval/held_out/{name}"] = _mean(record["rewards"][name] for record in records)
+    metrics["eval/held_out/completion_length"] = _mean(record["length"] for record in records)
+    metrics["eval/held_out/truncated"] = _mean(float(record["truncated"]) for record in records)
     return metrics
 
 

@@ -33,8 +33,11 @@ def settle_objective(config: Mapping[str, Any]) -> str:
     # A reward may log metrics of its own, so a name like none of these passes.
     if objective.startswith("eval/") or (objective not in known and nearest(objective, known, cutoff=0.75)):
         hint = did_you_mean(objective, known) or f"; it measures {', '.join(names)}"
-        if objective == "eval/accuracy":
-            hint = ": no reward tells right from wrong; write reward.<name>.correctness=true, or objective=eval/reward"
+        if objective == "eval/held_out/accuracy":
+            hint = (
+                ": no reward tells right from wrong; write reward.<name>.correctness=true, "
+                "or objective=eval/held_out/reward"
+            )
         raise ConfigError(f"objective: this run will not measure {objective}{hint}")
     return objective
 

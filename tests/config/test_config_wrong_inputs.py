@@ -238,12 +238,15 @@ WRONG = [
     (["launch.num_processes=0"], "launch.num_processes must be at least 1, not 0."),
     (["launch.num_processes=two"], "launch.num_processes=two must be a whole number of 1 or more, or auto."),
     (["evaluation.every=-1"], "evaluation.every must be at least 1, not -1."),
-    (["objective=eval/acuracy"], "objective: this run will not measure eval/acuracy; did you mean 'eval/accuracy'?"),
+    (
+        ["objective=eval/held_out/acuracy"],
+        "objective: this run will not measure eval/held_out/acuracy; did you mean 'eval/held_out/accuracy'?",
+    ),
     (["objective=rewrd"], "objective: this run will not measure rewrd; did you mean 'reward'?"),
     (
-        ["reward=[length]", "objective=eval/accuracy"],
-        "objective: this run will not measure eval/accuracy: no reward tells right from wrong; "
-        "write reward.<name>.correctness=true, or objective=eval/reward.",
+        ["reward=[length]", "objective=eval/held_out/accuracy"],
+        "objective: this run will not measure eval/held_out/accuracy: no reward tells right from wrong; "
+        "write reward.<name>.correctness=true, or objective=eval/held_out/reward.",
     ),
     (["training.report_to=wandbb"], "training.report_to cannot be wandbb; did you mean 'wandb'?"),
 ]

@@ -20,10 +20,10 @@ def test_summary_has_the_names_announced_before_the_run():
 
 def test_abstentions_count_neither_as_right_nor_as_wrong():
     summary = summarise(records(), ["exact_match"])
-    assert summary["eval/accuracy"] == 0.5
-    assert summary["eval/format"] == 0.75
-    assert summary["eval/truncated"] == 1 / 3
-    assert summary["eval/reward"] == ((1.0 + 0.1) + 0.0 + 0.2) / 3
+    assert summary["eval/held_out/accuracy"] == 0.5
+    assert summary["eval/held_out/format"] == 0.75
+    assert summary["eval/held_out/truncated"] == 1 / 3
+    assert summary["eval/held_out/reward"] == ((1.0 + 0.1) + 0.0 + 0.2) / 3
 
 
 def test_a_completion_no_reward_scored_has_no_reward():
@@ -37,7 +37,7 @@ def test_a_completion_no_reward_scored_has_no_reward():
         facts=[{"length": 1, "truncated": False, "columns": {}}],
     )
     assert record["reward"] is None
-    assert summarise([record], [])["eval/reward"] is None
+    assert summarise([record], [])["eval/held_out/reward"] is None
 
 
 def test_groups_are_numbered_in_order():

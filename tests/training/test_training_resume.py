@@ -40,7 +40,7 @@ SETTINGS = {
         "reward.format.schedule={0: 1.0, 4: 0.2}",
     ],
 }
-TIMES = {"time", "step_time", "eval/seconds"}
+TIMES = {"time", "step_time", "eval/held_out/seconds"}
 
 
 def steady(records):
