@@ -9,7 +9,7 @@ from typing import Any
 
 from grpo_cli.config.fields import Field, parse
 from grpo_cli.config.groups.dataset import DatasetConfig
-from grpo_cli.config.groups.evaluation import EvaluationConfig
+from grpo_cli.config.groups.evaluation import BestConfig, EarlyStoppingConfig, EvaluationConfig
 from grpo_cli.config.groups.guard import GuardConfig
 from grpo_cli.config.groups.launch import LaunchConfig
 from grpo_cli.config.groups.model import ModelConfig
@@ -20,7 +20,8 @@ from grpo_cli.config.groups.root import RootConfig, SweepConfig
 from grpo_cli.config.groups.tracker import TrackerConfig
 from grpo_cli.config.trl_fields import read_fields
 
-# In the order of the defaults list; "" holds the keys outside every group. `training` is not here: TRL declares it.
+# In the order of the defaults list; "" holds the keys outside every group, and a name with a dot is a section inside
+# another, which is declared before it. `training` is not here: TRL declares it.
 SECTIONS: dict[str, type] = {
     "": RootConfig,
     "model": ModelConfig,
@@ -29,6 +30,8 @@ SECTIONS: dict[str, type] = {
     "guard": GuardConfig,
     "launch": LaunchConfig,
     "evaluation": EvaluationConfig,
+    "evaluation.early_stopping": EarlyStoppingConfig,
+    "evaluation.best": BestConfig,
     "tracker": TrackerConfig,
     "paths": PathsConfig,
     "sweep": SweepConfig,
@@ -106,7 +109,8 @@ def defaults() -> dict[str, Any]:
     for section, declared in SECTIONS.items():
         values = {name: copy.deepcopy(field.default) for name, field in fields_of(section, declared).items()}
         if section:
-            tree[section] = values
+            above, _, name = section.rpartition(".")
+            (tree[above] if above else tree)[name] = values
         else:
             tree.update(values)
         if section == "dataset":  # the order in which a person reads a run

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from grpo_cli.config.evaluation import as_entry
 from grpo_cli.data.check import required_data_files
 from grpo_cli.forecast.memory import forecast
 from grpo_cli.forecast.setup import setup_of
@@ -25,7 +26,13 @@ def named_files(situation: Situation) -> Iterator[Finding]:
     """Models, tokenizers, templates and data files that the configuration names."""
     for sentence in file_problems(situation.config):
         yield from_sentence("files.model", sentence, why="The worker would find it out after its imports.")
-    for sentence in required_data_files(situation.config["dataset"]):
+    entries = situation.config["evaluation"].get("datasets") or {}
+    further = {f"evaluation.datasets.{name}": as_entry(entry) for name, entry in entries.items()}
+    sentences = [
+        *required_data_files(situation.config["dataset"]),
+        *(sentence for key, entry in further.items() for sentence in required_data_files(entry, key)),
+    ]
+    for sentence in sentences:
         yield from_sentence("files.data", sentence, why="The worker would find it out after its imports.")
 
 
