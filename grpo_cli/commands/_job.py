@@ -71,7 +71,8 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
         hardware = detect()
         prepare(cfg, hardware)
         config = as_dict(cfg)
-        sources = reward_sources(config["reward"])
+        judges = {f"evaluation.{name}": entry for name, entry in config["evaluation"]["reward"].items()}
+        sources = reward_sources({**config["reward"], **judges})
         identity = fingerprint(config, sources)
         # A folder given by hand, or a sweep's, is this run's only place; else any earlier run may be gone on with.
         named = any(o.startswith("hydra.run.dir=") for o in hydra.overrides.hydra) or new.result.exists()

@@ -45,7 +45,7 @@ def prepare(cfg: DictConfig, hardware: Hardware) -> None:
 
 def make_absolute(cfg: DictConfig) -> None:
     """Make the paths of the user's own reward files absolute, so that a run resumes from any directory."""
-    for entry in cfg.reward.values():
+    for entry in (*cfg.reward.values(), *(cfg.evaluation.reward or {}).values()):
         path, colon, name = str(entry.get("target") or "").partition(".py:")
         if colon:
             entry.target = f"{Path(path + '.py').expanduser().absolute()}:{name}"

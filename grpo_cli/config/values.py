@@ -71,6 +71,7 @@ _WHY = {
     "training.num_generations": "GRPO compares the completions of one prompt with each other",
     "training.temperature": "sampling at 0 would make all completions of a prompt the same",
     "training.max_steps": "-1 trains for num_train_epochs",
+    "evaluation.every": "below 1 it is a share of training",
 }
 
 
