@@ -103,7 +103,8 @@ def start(cfg: DictConfig, overrides: list[str], new: RunFolder, alone: bool, ha
         How it ended; None for a dry run.
     """
     config = as_dict(cfg)
-    sources = reward_sources(config["reward"])
+    judges = {f"evaluation.{name}": entry for name, entry in config["evaluation"]["reward"].items()}
+    sources = reward_sources({**config["reward"], **judges})
     identity = fingerprint(config, sources)
     if config["dry_run"]:
         if server := plan_server(config, hardware):

@@ -9,7 +9,7 @@ from typing import Any
 
 from grpo_cli.config.fields import Field, parse
 from grpo_cli.config.groups.dataset import DatasetConfig
-from grpo_cli.config.groups.evaluation import EvaluationConfig
+from grpo_cli.config.groups.evaluation import BestConfig, EarlyStoppingConfig, EvaluationConfig
 from grpo_cli.config.groups.guard import GuardConfig
 from grpo_cli.config.groups.launch import DeepSpeedConfig, FsdpConfig, LaunchConfig
 from grpo_cli.config.groups.model import ModelConfig
@@ -39,6 +39,8 @@ SECTIONS: dict[str, type] = {
     "launch.nodes": NodesConfig,
     "launch.slurm": SlurmConfig,
     "evaluation": EvaluationConfig,
+    "evaluation.early_stopping": EarlyStoppingConfig,
+    "evaluation.best": BestConfig,
     "tracker": TrackerConfig,
     "paths": PathsConfig,
     "sweep": SweepConfig,

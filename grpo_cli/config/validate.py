@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from grpo_cli.config.evaluation import check_evaluation
 from grpo_cli.config.fields import Field
 from grpo_cli.config.other_names import SET_ELSEWHERE, nearest_key, unknown
 from grpo_cli.config.schema import sections
@@ -99,6 +100,8 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
             found.append(unknown("", name))
     if isinstance(plain.get("training"), dict):
         found += _check_together(plain["training"])
+    if isinstance(plain.get("evaluation"), dict):
+        found += check_evaluation(plain["evaluation"], table["dataset"])
     if isinstance(plain.get("dataset"), dict):
         found += _check_mixture(plain["dataset"].get("mixture"), table["dataset"])
     return found

@@ -45,10 +45,16 @@ BOUNDS: dict[str, tuple[float | None, bool, float | None, bool]] = {
     "training.seed": (0, True, 2**32 - 1, True),
     "training.dataloader_num_workers": (0, True, None, True),
     "seed": (0, True, 2**32 - 1, True),
-    "evaluation.every": (1, True, None, True),
+    "evaluation.every": (0, False, None, True),
     "evaluation.limit": (1, True, None, True),
     "evaluation.batch_size": (1, True, None, True),
+    "evaluation.samples": (1, True, None, True),
     "evaluation.temperature": (0, True, None, True),
+    "evaluation.top_p": (0, False, 1, True),
+    "evaluation.top_k": (0, True, None, True),
+    "evaluation.early_stopping.patience": (1, True, None, True),
+    "evaluation.early_stopping.min_delta": (0, True, None, True),
+    "evaluation.best.keep": (1, True, None, True),
     "evaluation.max_completion_length": (1, True, None, True),
     "peft.r": (1, True, None, True),
     "peft.lora_alpha": (1, True, None, True),
@@ -69,6 +75,7 @@ _WHY = {
     "training.num_generations": "GRPO compares the completions of one prompt with each other",
     "training.temperature": "sampling at 0 would make all completions of a prompt the same",
     "training.max_steps": "-1 trains for num_train_epochs",
+    "evaluation.every": "below 1 it is a share of training",
 }
 
 
