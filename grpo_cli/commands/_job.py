@@ -7,10 +7,10 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -26,6 +26,7 @@ from grpo_cli.launch.outcome import Outcome
 from grpo_cli.launch.plan import LaunchPlan, plan_launch
 from grpo_cli.launch.signals import Interrupted, Terminated, raising
 from grpo_cli.launch.supervise import supervise
+from grpo_cli.report.write import Refresher, write_at_end
 from grpo_cli.rewards.source import reward_sources
 from grpo_cli.runs.checkpoints import roll_back, step_of
 from grpo_cli.runs.disk import write_problem
@@ -36,6 +37,9 @@ from grpo_cli.runs.provenance import redact, write_provenance
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.runs.result import FAILED, INTERRUPTED, now, start_result, update_result
 from grpo_cli.runs.resume import Resumption, differences, explicit, find_interrupted, fingerprint, resumable
+
+if TYPE_CHECKING:
+    from grpo_cli.display.base import Display
 
 
 @dataclass(frozen=True)
@@ -146,13 +150,27 @@ def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any]) -> dict
         if config["launch"]["kind"] == "auto":
             Recorder(folder).resolved("launch.kind", plan.kind, plan.why)
         try:
-            outcome = supervise(plan, folder, on_tick=display.tick, on_stop=display.note)
+            with Refresher(folder, config["report"]) as refresher:
+                outcome = supervise(plan, folder, on_tick=ticking(display, refresher), on_stop=display.note)
         except Interrupted as interrupted:
-            display.finish(record(folder, interrupted.outcome))
+            result = record(folder, interrupted.outcome)
+            write_at_end(folder, config["report"])
+            display.finish(result)
             raise
         result = record(folder, outcome)
+        write_at_end(folder, config["report"])
         display.finish(result)
     return result
+
+
+def ticking(display: Display, refresher: Refresher) -> Callable[[], None]:
+    """What is done about ten times a second while the workers run."""
+
+    def tick() -> None:
+        refresher.tick()
+        display.tick()
+
+    return tick
 
 
 def header_of(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from grpo_cli.config.groups.launch import LaunchConfig
 from grpo_cli.config.groups.model import ModelConfig
 from grpo_cli.config.groups.paths import PathsConfig
 from grpo_cli.config.groups.peft import PeftConfig
+from grpo_cli.config.groups.report import ReportConfig
 from grpo_cli.config.groups.reward import RewardConfig
 from grpo_cli.config.groups.root import RootConfig, SweepConfig
 from grpo_cli.config.groups.tracker import TrackerConfig
@@ -29,6 +30,7 @@ SECTIONS: dict[str, type] = {
     "guard": GuardConfig,
     "launch": LaunchConfig,
     "evaluation": EvaluationConfig,
+    "report": ReportConfig,
     "tracker": TrackerConfig,
     "paths": PathsConfig,
     "sweep": SweepConfig,
