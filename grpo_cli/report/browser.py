@@ -157,16 +157,16 @@ def base64_text(data: bytes) -> str:
 
 
 def _records(path: Path, every: int | None, packer: Packer) -> Iterator[Record]:
-    """The whole records of a file; with `every`, of every n-th different step, and none where it is None."""
+    """The whole records of a file; with `every`, of every n-th step and the last; none where it is None."""
     if not path.exists():
         return
-    seen: dict[int, bool] = {}
+    seen = {_last_step(path): every is not None} if every != 1 else {}
     with path.open("rb") as lines:
         for line in lines:
             if every != 1:
                 # The step stands first; what is left out need not be read further.
                 step = int(match[1]) if (match := _STEP.match(line)) else -1
-                if not seen.setdefault(step, every is not None and len(seen) % every == 0):
+                if not seen.setdefault(step, every is not None and (len(seen) - 1) % every == 0):
                     packer.left_out += 1
                     continue
             try:
@@ -175,6 +175,14 @@ def _records(path: Path, every: int | None, packer: Packer) -> Iterator[Record]:
                 continue
             if isinstance(record, dict):
                 yield record
+
+
+def _last_step(path: Path) -> int:
+    """The step of the last record of a file, as far as its last MB tells."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 1_000_000))
+        steps = [int(match[1]) for line in file if (match := _STEP.match(line))]
+    return steps[-1] if steps else -1
 
 
 def _messages(prompt: Any) -> list[list[str]]:

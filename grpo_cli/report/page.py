@@ -87,10 +87,10 @@ def document(title: str, body: Markup, packer: Packer | None, *, live: bool = Fa
     )
     page = el(
         "body",
-        el("a", "Skip to the verdict", href="#verdict", class_="skip"),
+        el("a", "Skip to the report", href="#report", class_="skip"),
         el(
             "div",
-            el("main", body),
+            el("main", body, id="report"),
             el("footer", f"Written by grpo-report {grpo_cli.__version__}. This file needs no network."),
             class_="shell",
         ),

@@ -109,7 +109,14 @@ def time_per_phase(run: Run) -> Markup | None:
     told = ", ".join(f"{name} {show(seconds / total, PERCENT)}" for name, seconds in parts)
     bar = el("svg", *bars, viewBox=f"0 0 {WIDTH} 22", role="img", aria_label=f"Time per phase: {told}.", class_="bar")
     title = el("figcaption", el("h3", "Time per phase"), el("p", f"{duration(total)} in all", class_="legend"))
-    return el("figure", title, bar, el("table", el("tbody", *rows)), class_="chart", id="chart-phases")
+    return el(
+        "figure",
+        title,
+        bar,
+        el("table", el("caption", "Time per phase", class_="hidden"), el("tbody", *rows)),
+        class_="chart",
+        id="chart-phases",
+    )
 
 
 def settings(run: Run) -> Markup:

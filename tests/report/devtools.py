@@ -20,7 +20,7 @@ OPTIONS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-default-browser-check"),
     *("--disable-dev-shm-usage", "--remote-debugging-pipe"),
 )
-PATIENCE = 60.0
+PATIENCE = 20.0
 
 
 class Page:
