@@ -117,8 +117,9 @@ class Packer:
 
     def _prompt(self, messages: list[list[str]]) -> int:
         """The number of a prompt; the same text has the same number wherever it occurs."""
+        whole = "\0".join(part for message in messages for part in message)
         # Surrogate halves occur in what models write; a hash must not fail over them.
-        digest = blake2b(json.dumps(messages).encode(), digest_size=12).digest()
+        digest = blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=12).digest()
         if digest not in self._prompts:
             self._prompts[digest] = len(self._prompts)
             text = one_line(messages[-1][1] if messages else "")
@@ -188,7 +189,7 @@ def _last_step(path: Path) -> int:
 def _messages(prompt: Any) -> list[list[str]]:
     """A prompt as (role, text) pairs; plain text has the role ""."""
     if isinstance(prompt, list):
-        return [[one_line(m.get("role", "")) if isinstance(m, dict) else "", message_text(m)] for m in prompt]
+        return [[str(m.get("role", "")) if isinstance(m, dict) else "", message_text(m)] for m in prompt]
     return [["", message_text(prompt)]]
 
 
@@ -203,6 +204,8 @@ def _rounded(value: float | None) -> float | str | None:
     """Six digits are enough to look at; what is no number goes as text, since JSON has none for it."""
     if value is None:
         return None
+    if value in (0.0, 1.0):  # most rewards
+        return int(value)
     rounded = float(f"{value:.6g}")
     return (
         int(rounded)

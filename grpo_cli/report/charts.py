@@ -156,7 +156,7 @@ def value_range(chart: Chart) -> tuple[float, float]:
         return 0.0, 1.0
     if 0 <= low < 0.6 * high:
         low = 0.0
-    if high == low:
+    if high - low <= 1e-9 * max(abs(high), abs(low)):  # equal but for rounding
         size = abs(high) or 1.0
         return (0.0, 1.0 if chart.kind == PERCENT else size) if high == 0 else (low - size / 2, high + size / 2)
     return low, high
@@ -169,7 +169,7 @@ def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= raw * 0.999)
     first = math.floor(low / step + 1e-9)
     last = math.ceil(high / step - 1e-9)
-    return [round(i * step, 12) for i in range(first, last + 1)]
+    return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
 
 
 def recoloured(chart: Chart, colours: dict[str, int]) -> Chart:

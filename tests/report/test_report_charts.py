@@ -68,17 +68,19 @@ def test_a_long_curve_keeps_its_ends_its_mean_and_its_range():
 
 
 @pytest.mark.parametrize(
-    ("low", "high"), [(0, 1), (0, 0.0005), (-3, 12), (99.5, 100), (0, 1e9), (0.1, 0.1001), (-1e-9, 0)]
+    ("low", "high"), [(0, 1), (0, 0.0005), (-3, 12), (99.5, 100), (0, 1e9), (0.1, 0.1001), (-1e-9, 0), (0, 3e-17)]
 )
 def test_ticks_are_round_and_span_the_values(low, high):
     marks = ticks(low, high)
     assert 2 <= len(marks) <= 9
-    assert marks[0] <= low + 1e-12 and marks[-1] >= high - 1e-12
+    assert marks[0] <= low + 1e-9 * (high - low) and marks[-1] >= high - 1e-9 * (high - low)
 
 
 def test_shares_are_seen_against_the_whole():
     curve = Curve("a", [(0, 0.5, None, None), (1, 0.6, None, None)])
     assert value_range(Chart("a", "a", [curve], whole=True)) == (0, 1)
+    rounded = Curve("a", [(0, 0.4, None, None), (1, 0.4 + 1e-16, None, None), (2, 0.4 - 1e-16, None, None)])
+    assert value_range(Chart("a", "a", [rounded])) == (pytest.approx(0.2), pytest.approx(0.6))
     flat = Curve("a", [(0, 0.0, None, None), (1, 0.0, None, None)])
     assert value_range(Chart("a", "a", [flat])) == (0, 1)
 
