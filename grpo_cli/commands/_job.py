@@ -7,10 +7,10 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -33,7 +33,8 @@ from grpo_cli.launch.signals import Interrupted, Terminated, raising
 from grpo_cli.launch.supervise import supervise
 from grpo_cli.preflight.arithmetic import total_steps
 from grpo_cli.preflight.show import duration
-from grpo_cli.rewards.source import reward_sources
+from grpo_cli.report.write import Refresher, write_at_end
+from grpo_cli.rewards.source import run_sources
 from grpo_cli.rollout.gpus import share_gpus
 from grpo_cli.rollout.plan import ServerPlan, plan_server
 from grpo_cli.runs.checkpoints import roll_back, step_of
@@ -45,6 +46,9 @@ from grpo_cli.runs.provenance import redact, write_provenance
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.runs.result import FAILED, INTERRUPTED, now, start_result, update_result
 from grpo_cli.runs.resume import Resumption, differences, explicit, find_interrupted, fingerprint, resumable
+
+if TYPE_CHECKING:
+    from grpo_cli.display.base import Display
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,7 @@ def start(cfg: DictConfig, overrides: list[str], new: RunFolder, alone: bool, ha
         How it ended; None for a dry run.
     """
     config = as_dict(cfg)
-    judges = {f"evaluation.{name}": entry for name, entry in config["evaluation"]["reward"].items()}
-    sources = reward_sources({**config["reward"], **judges})
+    sources = run_sources(config)
     identity = fingerprint(config, sources)
     if config["dry_run"]:
         if server := plan_server(config, hardware):
@@ -208,13 +211,28 @@ def execute(
         if config["launch"]["kind"] == "auto":
             Recorder(folder).resolved("launch.kind", plan.kind, plan.why)
         try:
-            outcome = supervise(plan, folder, on_tick=display.tick, on_stop=display.note, peers=peers, server=server)
+            with Refresher(folder, config["report"]) as refresher:
+                on_tick = ticking(display, refresher)
+                outcome = supervise(plan, folder, on_tick=on_tick, on_stop=display.note, peers=peers, server=server)
         except Interrupted as interrupted:
-            display.finish(conclude(folder, interrupted.outcome, peers))
+            result = conclude(folder, interrupted.outcome, peers)
+            write_at_end(folder, config["report"])
+            display.finish(result)
             raise
         result = conclude(folder, outcome, peers)
+        write_at_end(folder, config["report"])
         display.finish(result)
     return result
+
+
+def ticking(display: Display, refresher: Refresher) -> Callable[[], None]:
+    """What is done about ten times a second while the workers run."""
+
+    def tick() -> None:
+        refresher.tick()
+        display.tick()
+
+    return tick
 
 
 def conclude(folder: RunFolder, outcome: Outcome, peers: Host | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from grpo_cli.config.groups.model import ModelConfig
 from grpo_cli.config.groups.nodes import NodesConfig
 from grpo_cli.config.groups.paths import PathsConfig
 from grpo_cli.config.groups.peft import PeftConfig
+from grpo_cli.config.groups.report import ReportConfig
 from grpo_cli.config.groups.reward import RewardConfig
 from grpo_cli.config.groups.rollout import RolloutConfig, RolloutServerConfig
 from grpo_cli.config.groups.root import RootConfig, SweepConfig
@@ -41,6 +42,7 @@ SECTIONS: dict[str, type] = {
     "evaluation": EvaluationConfig,
     "evaluation.early_stopping": EarlyStoppingConfig,
     "evaluation.best": BestConfig,
+    "report": ReportConfig,
     "tracker": TrackerConfig,
     "paths": PathsConfig,
     "sweep": SweepConfig,

@@ -62,6 +62,8 @@ BOUNDS: dict[str, tuple[float | None, bool, float | None, bool]] = {
     "guard.workers": (1, True, None, True),
     "guard.memory_gb": (0.1, True, None, True),
     "guard.window": (1, True, None, True),
+    "report.every": (0, False, None, True),
+    "report.max_mb": (0, True, None, True),
     "reward.<name>.timeout": (0, False, None, True),
     "reward.<name>.max_failure_rate": (0, True, 1, True),
     "rollout.mismatch_every": (1, True, None, True),

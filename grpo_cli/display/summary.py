@@ -116,6 +116,7 @@ def _places(folder: RunFolder, status: str, told: str = "") -> list[tuple[str, P
     places = [("run folder", folder.root)]
     log = folder.worker_log if status == "failed" and str(folder.worker_log) not in told else None
     for name, path in (
+        ("report", folder.report),
         ("model", folder.model),
         ("metrics", folder.metrics),
         ("completions", folder.completions("train").parent),

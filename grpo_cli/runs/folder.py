@@ -61,6 +61,11 @@ class RunFolder:
         return self.root / (f"reward_failures.node{self.node}.jsonl" if self.node else "reward_failures.jsonl")
 
     @property
+    def report(self) -> Path:
+        """The page to look at, written at the end and on demand."""
+        return self.root / "report.html"
+
+    @property
     def checkpoints(self) -> Path:
         """`checkpoint-<step>` folders, each resumable once it holds its completeness mark."""
         return self.root / "checkpoints"
