@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from grpo_cli.commands._nodes import begin, meet, run_member
 from grpo_cli.commands._prepare import prepare
+from grpo_cli.commands._reproduce import announce, compare_with, recorded_config
 from grpo_cli.config.compose import discard_empty
 from grpo_cli.config.freeze import as_dict, freeze
 from grpo_cli.display import make_display
@@ -44,7 +45,7 @@ from grpo_cli.runs.jsonl import append, clear_unfinished, read, write_atomic
 from grpo_cli.runs.lock import FolderInUse, own
 from grpo_cli.runs.provenance import redact, write_provenance
 from grpo_cli.runs.recorder import Recorder
-from grpo_cli.runs.result import FAILED, INTERRUPTED, now, start_result, update_result
+from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, now, start_result, update_result
 from grpo_cli.runs.resume import Resumption, differences, explicit, find_interrupted, fingerprint, resumable
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
     new = RunFolder(Path(hydra.runtime.output_dir).absolute())
     with raising(), readable_write_errors(new), removed_if_unused(new, Path(cfg.paths.output_dir)):
         hardware = detect()
+        cfg = recorded_config(cfg) if cfg.reproduce else cfg
         prepare(cfg, hardware)
         # A folder given by hand, or a sweep's, is this run's only place; else any earlier run may be gone on with.
         named = any(o.startswith("hydra.run.dir=") for o in hydra.overrides.hydra) or new.result.exists()
@@ -106,6 +108,7 @@ def start(cfg: DictConfig, overrides: list[str], new: RunFolder, alone: bool, ha
     Returns:
         How it ended; None for a dry run.
     """
+    original = RunFolder(Path(cfg.reproduce)) if cfg.reproduce else None
     config = as_dict(cfg)
     sources = run_sources(config)
     identity = fingerprint(config, sources)
@@ -139,10 +142,14 @@ def start(cfg: DictConfig, overrides: list[str], new: RunFolder, alone: bool, ha
                 shape=shape,
             )
             start_result(folder, fingerprint=identity, overrides=[redact(o) for o in overrides])
+            before = announce(original, folder) if original else {}
             with end_recorded(folder):
                 if peers:
                     plan = begin(peers, plan, folder, config)
-                return Finished(folder, execute(plan, folder, config, peers, server))
+                result = execute(plan, folder, config, peers, server)
+            if original and result["status"] == COMPLETED:
+                result = compare_with(original, folder, before)
+            return Finished(folder, result)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 from grpo_cli.config.fields import Field, parse
 from grpo_cli.config.groups.dataset import DatasetConfig
+from grpo_cli.config.groups.doctor import DoctorConfig
 from grpo_cli.config.groups.evaluation import BestConfig, EarlyStoppingConfig, EvaluationConfig
 from grpo_cli.config.groups.guard import GuardConfig
 from grpo_cli.config.groups.launch import DeepSpeedConfig, FsdpConfig, LaunchConfig
@@ -43,6 +44,7 @@ SECTIONS: dict[str, type] = {
     "evaluation.early_stopping": EarlyStoppingConfig,
     "evaluation.best": BestConfig,
     "report": ReportConfig,
+    "doctor": DoctorConfig,
     "tracker": TrackerConfig,
     "paths": PathsConfig,
     "sweep": SweepConfig,

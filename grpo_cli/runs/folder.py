@@ -7,8 +7,8 @@ from pathlib import Path
 
 # What a run writes beside its logs; the two that tell that there is a run come last.
 CONTENT = (
-    *("report.html", "metrics.jsonl", "reward_failures.jsonl", "completions", "evaluation", "checkpoints", "model"),
-    "launch",
+    *("report.html", "metrics.jsonl", "reward_failures.jsonl", "doctor.jsonl"),
+    *("completions", "evaluation", "checkpoints", "model", "launch"),
     *("provenance.json", "overrides.yaml", "result.json", "config.yaml"),
 )
 
@@ -64,6 +64,11 @@ class RunFolder:
     def report(self) -> Path:
         """The page to look at, written at the end and on demand."""
         return self.root / "report.html"
+
+    @property
+    def doctor(self) -> Path:
+        """What the doctor found, one finding a line."""
+        return self.root / "doctor.jsonl"
 
     @property
     def checkpoints(self) -> Path:

@@ -12,6 +12,9 @@ from accelerate import PartialState
 from transformers import set_seed
 
 from grpo_cli.data.load import Data, load_data
+from grpo_cli.doctor.doctor import Doctor, settings_of
+from grpo_cli.doctor.facts import facts_of
+from grpo_cli.doctor.watch import Watching
 from grpo_cli.errors import ConfigError, RunError
 from grpo_cli.evaluation.held_out import HeldOutEvaluation
 from grpo_cli.evaluation.scoring import evaluation_guard
@@ -22,6 +25,8 @@ from grpo_cli.rewards.guard.guarded import GuardedReward
 from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.jsonl import read
+from grpo_cli.runs.origins import data_differences
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.runs.result import read_json, update_result
 from grpo_cli.training.account import describe, outcome
@@ -73,7 +78,7 @@ def run(config: dict[str, Any], folder: RunFolder, work: Callable[..., int] | No
     tokenizer = load_tokenizer(config["model"])
     with state.main_process_first():
         data = load_data(config["dataset"], tokenizer=tokenizer, seed=config["seed"])
-    for note in data.info["notes"]:
+    for note in [*data.info["notes"], *changed_data(config, data)]:
         recorder.warning(note)
     context = reward_context(config, tokenizer, data, state)
     with (
@@ -105,6 +110,14 @@ def run(config: dict[str, Any], folder: RunFolder, work: Callable[..., int] | No
         )
 
 
+def changed_data(config: dict[str, Any], data: Data) -> list[str]:
+    """What differs in the data from that of the run that this one reproduces, before anything is trained."""
+    if not config.get("reproduce"):
+        return []
+    recorded = read_json(RunFolder(Path(config["reproduce"])).provenance).get("data")
+    return [f"reproduce: not the same {line}" for line in data_differences(recorded, data.info)]
+
+
 def train(
     config: dict[str, Any],
     folder: RunFolder,
@@ -126,6 +139,7 @@ def train(
         resolved.append(Resolved("model.attn_implementation", chosen, "transformers' choice for this model"))
     evaluation = build_evaluation(config, trainer, data.test, judges, recorder)
     stopping, evaluating = attach_callbacks(trainer, folder, recorder, evaluation)
+    watch(config, recorder, trainer, stopping)
     checkpoint = resume_checkpoint(config, trainer, recorder)
     describe(recorder, folder, config, trainer, data, resolved, start_step=step_of_resume(checkpoint))
 
@@ -142,6 +156,10 @@ def train(
             "Training ended after 0 steps: the data gave no full generation batch; give more prompts, or lower "
             "training.per_device_train_batch_size."
         )
+    if stopping.ended:
+        if state.is_main_process:
+            update_result(folder, **(outcome(config, folder, trainer) | {"stopped": stopping.ended}))
+        raise RunError(stopping.ended)
     if not stopping.stopped_by:
         if evaluating:
             evaluating.finish(step)
@@ -253,6 +271,18 @@ def attach_callbacks(
     stopping.install()
     trainer.add_callback(stopping)
     return stopping, evaluating
+
+
+def watch(config: dict[str, Any], recorder: Recorder, trainer: RunTrainer, stopping: Stopping) -> None:
+    """Let the doctor see what is recorded, on rank 0."""
+    settings = settings_of(config.get("doctor"))
+    if not settings.enabled or not recorder.enabled:
+        return
+    facts = facts_of(trainer.args, config["reward"])
+    doctor = Doctor(facts, settings, told=read(recorder.folder.doctor))
+    watching = Watching(doctor, recorder, stop=stopping.ask)
+    watching.begin()
+    recorder.listeners.append(watching)
 
 
 def resume_checkpoint(config: dict[str, Any], trainer: RunTrainer, recorder: Recorder) -> str | None:
