@@ -73,7 +73,7 @@ def announce(original: RunFolder, new: RunFolder) -> dict[str, list[str]]:
     return found
 
 
-def conclude(original: RunFolder, new: RunFolder, before: dict[str, list[str]]) -> dict[str, Any]:
+def compare_with(original: RunFolder, new: RunFolder, before: dict[str, list[str]]) -> dict[str, Any]:
     """Compare what came out, say it on stdout and in `result.json`.
 
     Args:

@@ -2,7 +2,8 @@
 
 `model=Qwen/Qwen3-0.6B` becomes `model=hub model.name=Qwen/Qwen3-0.6B`, `dataset=rows.jsonl` becomes `dataset=custom
 dataset.path=rows.jsonl`, `reward=[format,my_rewards.py:polite]` becomes `reward=[format]` with
-`reward.polite.target=my_rewards.py:polite`, and `resume=<run folder>` is preceded by the overrides recorded there.
+`reward.polite.target=my_rewards.py:polite`, `evaluation.reward=[…]` and `evaluation.datasets=[…]` become one choice of
+the group each, and `resume=<run folder>` is preceded by the overrides recorded there.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from grpo_cli.config.places import choices, search_path
+from grpo_cli.config.suggest import did_you_mean
 from grpo_cli.errors import ConfigError
 
 # TRL's names for what is decided for the whole run here.
 RUN_KEYS = {"training.output_dir": "hydra.run.dir", "training.resume_from_checkpoint": "resume"}
 # group → (the choice that takes any value, the key that holds it)
 OPEN_GROUPS = {"model": ("hub", "model.name"), "dataset": ("custom", "dataset.path")}
+# Sections of `evaluation` that hold entries of a group: → (the group, the key that holds a free value)
+EVALUATION_LISTS = {"evaluation.datasets": ("dataset", "path"), "evaluation.reward": ("reward", "target")}
 # What may be said beside `reproduce=<run folder>`: where the new run goes and how it is watched.
 REPRODUCE_KEYS = ("reproduce", "name", "paths", "hydra", "display", "dry_run", "resume")
 DATA_FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".jsonl.gz", ".json.gz", ".csv.gz")
@@ -47,6 +51,8 @@ def rewrite(argv: Sequence[str]) -> list[str]:
             out += _open_value(group, value, extra)
         elif equals and group == "reward" and _OWN_REWARD.search(value):
             out += _own_rewards(value)
+        elif equals and group in EVALUATION_LISTS and value.startswith("[") and value != "[]":
+            out += _of_evaluation(group, value, extra)
         else:
             out.append(arg)
     return out
@@ -134,6 +140,26 @@ def _own_rewards(value: str) -> list[str]:
         raise ConfigError(f"reward={value}: two functions of one name; write reward.<name>.target=… for one of them.")
     chosen = ",".join(name for name in names if ":" not in name)
     return [f"reward=[{chosen}]", *(f"reward.{name}.target={_quoted(target)}" for name, target in own.items())]
+
+
+def _of_evaluation(section: str, value: str, extra: Sequence[Path]) -> list[str]:
+    """Rewrite `evaluation.datasets=[gsm8k,rows.jsonl]`: choices of the group, or values that are none."""
+    group, key = EVALUATION_LISTS[section]
+    out: list[str] = []
+    for item in (word.strip().strip("'\"") for word in value.strip("[]").split(",")):
+        if item in choices(group, extra):
+            out.append(f"+{group}@{section}.{item}={item}")
+            continue
+        if not item or (group == "reward" and ":" not in item):
+            known = ", ".join(choices(group, extra))
+            raise ConfigError(
+                f"{section}={value}: '{item}' is no choice of the group {group}"
+                f"{did_you_mean(item, choices(group, extra)) or '.'} Choices: {known}."
+            )
+        # The name in the metrics: the function's, or the file's or hub id's last part without its ending.
+        name = item.rpartition(":")[2] if group == "reward" else Path(item).name.split(".")[0] or "data"
+        out.append(f"++{section}.{re.sub(r'[^A-Za-z0-9_-]', '_', name)}.{key}={_quoted(item)}")
+    return out
 
 
 def _quoted(value: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from grpo_cli.config.evaluation import check_evaluation
 from grpo_cli.config.fields import Field
 from grpo_cli.config.other_names import SET_ELSEWHERE, nearest_key, unknown
 from grpo_cli.config.schema import sections
@@ -91,7 +92,7 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
         if name == "reward":
             found += check_rewards(value)
         elif name in table and name:
-            found += _check_section(name, value, table[name])
+            found += _check_section(name, value, table)
         elif name in table[""]:
             wrong = problem(table[""][name], value)
             found += [wrong] if wrong else []
@@ -99,6 +100,8 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
             found.append(unknown("", name))
     if isinstance(plain.get("training"), dict):
         found += _check_together(plain["training"])
+    if isinstance(plain.get("evaluation"), dict):
+        found += check_evaluation(plain["evaluation"], table["dataset"])
     if isinstance(plain.get("dataset"), dict):
         found += _check_mixture(plain["dataset"].get("mixture"), table["dataset"])
     if isinstance(plain.get("doctor"), dict):
@@ -106,8 +109,9 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
     return found
 
 
-def _check_section(section: str, value: Any, fields: dict[str, Field]) -> list[str]:
-    """Check a section's keys and values."""
+def _check_section(section: str, value: Any, table: dict[str, dict[str, Field]]) -> list[str]:
+    """Check a section's keys and values, and the sections inside it."""
+    fields = table[section]
     if not isinstance(value, dict):
         return [f"{section} must be a section with keys, not {value!r}; keys: {or_list(fields)}."]
     found = []
@@ -115,6 +119,9 @@ def _check_section(section: str, value: Any, fields: dict[str, Field]) -> list[s
         if section == "training" and name in SET_ELSEWHERE and given != fields[name].default:
             why, now = SET_ELSEWHERE[name]
             found.append(f"training.{name} is not set here ({why}); {now}.")
+            continue
+        if f"{section}.{name}" in table:
+            found += _check_section(f"{section}.{name}", given, table)
             continue
         wrong = problem(fields[name], given) if name in fields else unknown(section, str(name))
         if wrong:

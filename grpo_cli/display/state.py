@@ -88,13 +88,13 @@ class RunState:
     @property
     def held_out_key(self) -> str:
         """The held-out metric to show: accuracy where a reward says what is correct, else the mean reward."""
-        has_accuracy = any(number(e, "eval/accuracy") is not None for e in self.evals)
-        return "eval/accuracy" if has_accuracy else "eval/reward"
+        has_accuracy = any(number(e, "eval/held_out/accuracy") is not None for e in self.evals)
+        return "eval/held_out/accuracy" if has_accuracy else "eval/held_out/reward"
 
     @property
     def held_out_name(self) -> str:
         """`accuracy` or `reward`, whichever is shown of the held-out evaluations."""
-        return self.held_out_key.removeprefix("eval/")
+        return self.held_out_key.removeprefix("eval/held_out/")
 
     @property
     def held_out(self) -> list[Point]:

@@ -109,10 +109,10 @@ def _gains(result: dict[str, Any], state: RunState) -> list[tuple[str, float, fl
     gains = []
     metrics = result.get("metrics") or {}
     before, after = metrics.get("before") or {}, metrics.get("after") or {}
-    key = next((k for k in ("eval/accuracy", "eval/reward") if number(after, k) is not None), None)
+    key = next((k for k in ("eval/held_out/accuracy", "eval/held_out/reward") if number(after, k) is not None), None)
     points = [v for _, v in state.held_out]
     if key and (first := number(before, key)) is not None:
-        gains.append((f"held-out {key.removeprefix('eval/')}", first, number(after, key) or 0.0))
+        gains.append((f"held-out {key.removeprefix('eval/held_out/')}", first, number(after, key) or 0.0))
     elif len(points) > 1:
         gains.append((f"held-out {state.held_out_name}", points[0], points[-1]))
     if len(state.rewards) > 1:
@@ -125,6 +125,7 @@ def _places(folder: RunFolder, status: str, told: str = "") -> list[tuple[str, P
     places = [("run folder", folder.root)]
     log = folder.worker_log if status == "failed" and str(folder.worker_log) not in told else None
     for name, path in (
+        ("report", folder.report),
         ("model", folder.model),
         ("metrics", folder.metrics),
         ("completions", folder.completions("train").parent),

@@ -1,4 +1,4 @@
-"""What happens between steps: reporting, held-out evaluation, and stopping when asked."""
+"""What happens between steps: reporting, and stopping when asked; `evaluating.py` has the evaluations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.recorder import Recorder
 
 if TYPE_CHECKING:
-    from grpo_cli.evaluation.held_out import HeldOutEvaluation
     from grpo_cli.training.trainer import RunTrainer
 
 
@@ -66,22 +65,6 @@ class Reporting(TrainerCallback):
         self.recorder.event(
             "sample", prompt=last_text(record["prompt"]), completion=last_text(record["completion"]), **shown
         )
-
-
-class Evaluating(TrainerCallback):
-    """Runs the held-out evaluation every `evaluation.every` steps."""
-
-    def __init__(self, evaluation: HeldOutEvaluation, recorder: Recorder) -> None:
-        self.evaluation = evaluation
-        self.recorder = recorder
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Evaluate when it is time; the last step is evaluated after training."""
-        every = self.evaluation.settings["every"]
-        if every and state.global_step % every == 0 and state.global_step < state.max_steps:
-            self.recorder.phase("evaluating")
-            self.evaluation.run(state.global_step)
-            self.recorder.phase("training")
 
 
 class Stopping(TrainerCallback):

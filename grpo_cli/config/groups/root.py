@@ -25,8 +25,8 @@ class RootConfig:
     )
     objective: str = option(
         "auto",
-        help="Metric reported as the run's result and to sweeps. auto: eval/accuracy where a reward "
-        "tells right from wrong, otherwise eval/reward.",
+        help="Metric reported as the run's result and to sweeps. auto: eval/held_out/accuracy where a reward "
+        "tells right from wrong, otherwise eval/held_out/reward.",
     )
     direction: str = option(
         "maximize", help="Whether more or less of the objective is better.", choices=("maximize", "minimize")
