@@ -71,8 +71,8 @@ class Tracking(TrainerCallback):
         if split == "train":
             self._batch = rows
         elif split == "eval" and rows:
-            step = int(records[0]["step"])
-            self._when_begun(lambda sink: sink.completions("completions/eval", rows, step))
+            step, title = int(records[0]["step"]), f"completions/{records[0].get('dataset') or 'eval'}"
+            self._when_begun(lambda sink: sink.completions(title, rows, step))
 
     def close(self) -> None:
         """End what was opened again after training, for the last evaluation."""

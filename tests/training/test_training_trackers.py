@@ -94,7 +94,7 @@ def tensorboard_holds(folder: Path, place: Path):
     read.Reload()
     text = read.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
     assert "max_steps: 4" in text
-    assert [t.step for t in read.Tensors("completions/eval/text_summary")] == [0, 2, 4]
+    assert [t.step for t in read.Tensors("completions/held_out/text_summary")] == [0, 2, 4]
     assert [t.step for t in read.Tensors("completions/train/text_summary")] == [1, 2, 3, 4]
     return [scalar.step for scalar in read.Scalars(accuracy(read.Tags()["scalars"]))]
 
@@ -104,7 +104,7 @@ def trackio_holds(folder: Path, place: Path):
         logs = [json.loads(row[0]) for row in database.execute("select metrics from metrics")]
         configs = [str(row) for row in database.execute("select * from configs")]
     assert any("grpo_train" in config and "max_steps" in config for config in configs)
-    assert sum("completions/eval" in log for log in logs) == 3
+    assert sum("completions/held_out" in log for log in logs) == 3
     name = accuracy([key for log in logs for key in log])
     return [log["train/global_step"] for log in logs if name in log]
 
@@ -113,8 +113,8 @@ def wandb_holds(folder: Path, place: Path):
     (run,) = (place / "wandb").glob("offline-run-*")
     content = next(run.glob("*.wandb")).read_bytes()
     assert b"grpo_train" in content and b"/accuracy" in content
-    tables = list((run / "files" / "media" / "table" / "completions").glob("eval_*.json"))
-    return [json.loads(t.read_text())["data"][0][0] for t in sorted(tables, key=lambda t: int(t.name.split("_")[1]))]
+    tables = list((run / "files" / "media" / "table" / "completions").glob("held_out_*.json"))
+    return [json.loads(t.read_text())["data"][0][0] for t in sorted(tables, key=lambda t: int(t.name.split("_")[2]))]
 
 
 def mlflow_holds(folder: Path, place: Path):
@@ -125,7 +125,7 @@ def mlflow_holds(folder: Path, place: Path):
     assert run.info.status == "FINISHED"
     assert "config.yaml" in [a.path for a in client.list_artifacts(run.info.run_id)]
     paths = [a.path for a in client.list_artifacts(run.info.run_id, "completions")]
-    assert paths == ["completions/eval.json", "completions/train.json"]
+    assert paths == ["completions/held_out.json", "completions/train.json"]
     return [m.step for m in client.get_metric_history(run.info.run_id, accuracy(run.data.metrics))]
 
 
