@@ -60,7 +60,11 @@ def reward_hacking(history: History, facts: Facts, settings: DoctorConfig) -> It
             f"{rise}; {told} at step {points[-1].step}",
             "What is rewarded is not what is measured: the policy has found an easier way to the reward, or learns the "
             "training prompts by heart. Look at the completions, and at what wins: grpo-reward try.",
-            ("training.beta=0.04", "evaluation.every=10", "'reward=[exact_match]'"),
+            (
+                f"evaluation.best.metric={key} evaluation.early_stopping.metric={key}",
+                f"training.beta={number(3 * facts.beta or 0.04)}",
+                *facts.adding("exact_match"),
+            ),
             about=key,
         )
 
@@ -80,6 +84,7 @@ def degenerate(history: History, facts: Facts, settings: DoctorConfig) -> Iterat
             "empty completions win",
             f"{percent(empty / total)} of the last {total} completions hold no letter or digit and earn "
             f"{number(paid)} on average, the others {number(others) if others is not None else 'nothing'}",
+            facts,
         )
     yield from _one_text(batches[-1], facts)
 
@@ -98,7 +103,7 @@ def _one_text(last: Digest, facts: Facts) -> Iterator[Finding]:
         + (f" on average, the others {number(rest)}" if rest is not None else "")
     )
     if pays:
-        yield _wins("constant", "one and the same text wins, whatever was asked", evidence)
+        yield _wins("constant", "one and the same text wins, whatever was asked", evidence, facts)
         return
     yield Finding(
         "degenerate",
@@ -111,7 +116,7 @@ def _one_text(last: Digest, facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _wins(about: str, symptom: str, evidence: str) -> Finding:
+def _wins(about: str, symptom: str, evidence: str, facts: Facts) -> Finding:
     return Finding(
         "degenerate",
         ERROR,
@@ -119,9 +124,14 @@ def _wins(about: str, symptom: str, evidence: str) -> Finding:
         evidence,
         "The reward pays for saying nothing in particular: it counts what is missing or is fooled by what is always "
         "there. Mend the reward (grpo-reward try shows what wins), or gate it by one for the right answer.",
-        ("'reward=[exact_match]'", "reward.<name>.gate=exact_match"),
+        (*(facts.adding("exact_match", _gated(facts))), f"training.beta={number(3 * facts.beta or 0.04)}"),
         about=about,
     )
+
+
+def _gated(facts: Facts) -> str:
+    """The override that lets the run's heaviest reward count only where the answer is right."""
+    return f"reward.{max(facts.weights, key=lambda name: facts.weights[name], default='')}.gate=exact_match"
 
 
 def _error(history: History, key: str, point: Point) -> float:
