@@ -124,14 +124,18 @@ def _wins(about: str, symptom: str, evidence: str, facts: Facts) -> Finding:
         evidence,
         "The reward pays for saying nothing in particular: it counts what is missing or is fooled by what is always "
         "there. Mend the reward (grpo-reward try shows what wins), or gate it by one for the right answer.",
-        (*(facts.adding("exact_match", _gated(facts))), f"training.beta={number(3 * facts.beta or 0.04)}"),
+        (*_gated(facts), f"training.beta={number(3 * facts.beta or 0.04)}"),
         about=about,
     )
 
 
-def _gated(facts: Facts) -> str:
+def _gated(facts: Facts) -> tuple[str, ...]:
     """The override that lets the run's heaviest reward count only where the answer is right."""
-    return f"reward.{max(facts.weights, key=lambda name: facts.weights[name], default='')}.gate=exact_match"
+    heaviest = max(facts.weights, key=lambda name: facts.weights[name], default="exact_match")
+    if heaviest == "exact_match":
+        return ()
+    gate = f"reward.{heaviest}.gate=exact_match"
+    return facts.adding("exact_match", gate) or (gate,)
 
 
 def _error(history: History, key: str, point: Point) -> float:
