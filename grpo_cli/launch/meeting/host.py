@@ -113,7 +113,7 @@ class Host:
                         self._note_failure(f"{self.name(rank)}: {message['message']}", is_secondary(message))
             if link.gone and rank not in self.ended:
                 self.ended[rank] = {"status": "gone"}
-                self.broken = self.broken or f"{self.name(rank)} has gone: {link.gone} without a word."
+                self.broken = self.broken or f"{self.name(rank)} has gone: {link.gone}."
         if self._failed and time.monotonic() > self._failed[0] + LAST_WORDS_SECONDS:
             self.broken = self.broken or self._failed[1]
 
