@@ -27,7 +27,9 @@ def submit(cluster, tmp_path):
 
     def run(*arguments: str):
         env = environment(OMP_NUM_THREADS="1")
-        return cluster.run(*COMMAND, *SHORT, "launch=slurm", *arguments, env=env, cwd=tmp_path)
+        first = [argument for argument in arguments if argument == "-m"]
+        rest = [argument for argument in arguments if argument != "-m"]
+        return cluster.run(*COMMAND, *first, *SHORT, "launch=slurm", *rest, env=env, cwd=tmp_path)
 
     return run
 
@@ -69,7 +71,7 @@ def test_a_job_whose_time_is_up_goes_back_into_the_queue_and_on(cluster, submit,
     assert f"squeue -j {job}" in done.stderr
     wait_for(lambda: steps(tmp_path / "run") > 2)
     cluster.run("scancel", "--batch", "--signal=USR1", job)  # the notice that Slurm gives before the time limit
-    wait_for(lambda: cluster.states().get(job) == "PENDING")
+    wait_for(lambda: cluster.run("squeue", "-h", "-j", job, "-o", "%T %r").stdout.split() == ["PENDING", "BeginTime"])
     assert result_of(tmp_path / "run")["status"] == "interrupted"
     step = steps(tmp_path / "run")
     cluster.run("scontrol", "update", f"job={job}", "StartTime=now")  # else Slurm takes two minutes' rest
