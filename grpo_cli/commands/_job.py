@@ -269,8 +269,10 @@ def set_events_aside(folder: RunFolder) -> None:
 
 
 def show_plan(plan: LaunchPlan) -> None:
-    """Print what a dry run would have started."""
+    """Print what a dry run would have started: why, the files that would be written, the environment, the command."""
     print(f"# {plan.kind}, {plan.world_size} process{'es' * (plan.world_size > 1)}: {plan.why}")
+    for name, text in plan.files.items():
+        print(f"# {name} in the run folder:", text.rstrip(), "", sep="\n")
     added = {key: value for key, value in sorted(plan.env.items()) if os.environ.get(key) != value}
     print(" ".join([*(f"{key}={shlex.quote(value)}" for key, value in added.items()), shlex.join(plan.argv)]))
 

@@ -61,6 +61,8 @@ def supervise(
     grace = plan.grace_seconds if grace_seconds is None else grace_seconds
     started = time.monotonic()
     _clear_leftovers(folder)
+    for name, text in plan.files.items():
+        jsonl.write_atomic(folder.root / name, text)
     log_start = folder.worker_log.stat().st_size if folder.worker_log.exists() else 0
     events_start = folder.events.stat().st_size if folder.events.exists() else 0
     oom_before = oom_kill_count()

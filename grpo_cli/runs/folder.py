@@ -8,6 +8,7 @@ from pathlib import Path
 # What a run writes beside its logs; the two that tell that there is a run come last.
 CONTENT = (
     *("report.html", "metrics.jsonl", "reward_failures.jsonl", "completions", "evaluation", "checkpoints", "model"),
+    "launch",
     *("provenance.json", "overrides.yaml", "result.json", "config.yaml"),
 )
 

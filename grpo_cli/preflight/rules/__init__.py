@@ -22,6 +22,7 @@ from grpo_cli.preflight.rules import (
     resume,
     sampling,
     schedule,
+    sharding,
     slurm,
     tracker,
     vllm,
@@ -34,6 +35,7 @@ Rule = Callable[[Situation], Iterable[Finding]]
 RULES: tuple[Rule, ...] = (
     *files.RULES,
     *hardware.RULES,
+    *sharding.RULES,
     *slurm.RULES,
     *batch.RULES,
     *data_size.RULES,
