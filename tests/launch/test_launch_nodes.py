@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from grpo_cli.commands._nodes import working_folder
 from grpo_cli.errors import ConfigError, RunError
 from grpo_cli.launch.hardware import Hardware
 from grpo_cli.launch.meeting import link
@@ -15,6 +16,9 @@ from grpo_cli.launch.meeting.member import Member
 from grpo_cli.launch.nodes import Nodes, first_host, interface_of, settle_nodes
 from grpo_cli.launch.outcome import Outcome
 from grpo_cli.launch.plan import plan_launch
+from grpo_cli.runs.checkpoints import record_files
+from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.jsonl import write_atomic
 
 ABOUT = {
     "host": "alpha",
@@ -251,3 +255,30 @@ def test_what_does_not_speak_the_protocol_is_passed_over(port):
         thread.join()
     assert raised == {}
     host.close()
+
+
+def test_a_node_works_in_node_0s_folder_where_it_sees_it(tmp_path):
+    theirs, mine = RunFolder(tmp_path / "node0" / "stamp"), RunFolder(tmp_path / "mine" / "later-stamp")
+    told = {"folder": str(theirs.root), "token": "word"}
+    assert working_folder(told, mine) == (tmp_path / "mine" / "stamp", False)
+    write_atomic(theirs.logs / "meeting", "another run's word")
+    assert working_folder(told, mine) == (tmp_path / "mine" / "stamp", False)
+    write_atomic(theirs.logs / "meeting", "word")
+    assert working_folder(told, mine) == (theirs.root, True)
+    # The same file system, mounted elsewhere on this node.
+    assert working_folder(told | {"folder": "/elsewhere/stamp"}, RunFolder(theirs.root.parent / "x"))[1]
+
+
+def test_only_node_0_writes_beside_the_results(tmp_path):
+    main, other = RunFolder(tmp_path), RunFolder(tmp_path, 1)
+    assert other.config == main.config
+    assert other.worker_log == tmp_path / "logs" / "node1" / "worker.log"
+    assert other.reward_failures == tmp_path / "reward_failures.node1.jsonl"
+    assert main.reward_failures in record_files_of(main), "records that a resumption must take back"
+    assert other.reward_failures in record_files_of(main)
+
+
+def record_files_of(folder):
+    for path in (folder.reward_failures, RunFolder(folder.root, 1).reward_failures):
+        path.touch()
+    return record_files(folder)
