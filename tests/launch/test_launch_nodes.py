@@ -13,7 +13,7 @@ from grpo_cli.launch.hardware import Hardware
 from grpo_cli.launch.meeting import link
 from grpo_cli.launch.meeting.host import Host
 from grpo_cli.launch.meeting.member import Member
-from grpo_cli.launch.nodes import Nodes, first_host, interface_of, settle_nodes
+from grpo_cli.launch.nodes import Nodes, first_host, interface_of, is_own, settle_nodes
 from grpo_cli.launch.outcome import Outcome
 from grpo_cli.launch.plan import plan_launch
 from grpo_cli.runs.checkpoints import record_files
@@ -98,6 +98,8 @@ def test_the_plan_of_a_node(tmp_path):
 def test_the_interface_of_an_address():
     assert interface_of("127.0.0.1") == "lo"
     assert interface_of("203.0.113.9") is None
+    assert is_own("localhost")
+    assert not is_own("203.0.113.9")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What is asked of Slurm, and the job script; a real cluster is in test_launch_slurm_real.py."""
 
+import dataclasses
 import shutil
 import subprocess
 
@@ -63,11 +64,16 @@ def test_memory():
     ],
 )
 def test_what_cannot_be_asked(asked, words):
-    problems = request_problems(launch(**asked))
+    problems = request_problems(launch(**asked), LOGIN)
     assert len(problems) == 1
     assert words in problems[0]
     with pytest.raises(ConfigError):
         plan_launch(launch(**asked), {}, None, hardware=LOGIN, base_env={})
+
+
+def test_gpus_for_a_torch_without_cuda():
+    problems = request_problems(launch(gpus_per_node=4), dataclasses.replace(LOGIN, torch_cuda=None))
+    assert "write launch.slurm.gpus_per_node=0" in problems[0]
 
 
 def test_the_launch_is_checked_for_the_jobs_machine_not_the_login_node(tmp_path):

@@ -14,7 +14,7 @@ from grpo_cli.launch.failure import is_secondary
 from grpo_cli.launch.meeting import LAST_WORDS_SECONDS, STOP_SECONDS, TICK_SECONDS
 from grpo_cli.launch.meeting.agreement import disagreement
 from grpo_cli.launch.meeting.link import Link
-from grpo_cli.launch.nodes import Nodes
+from grpo_cli.launch.nodes import Nodes, is_own
 from grpo_cli.launch.outcome import Outcome
 
 
@@ -52,6 +52,8 @@ class Host:
             f"Node 0 of {nodes.count}: waiting at {nodes.where} for {_list(self._missing())}, "
             f"at most {nodes.timeout:g} s (launch.nodes.timeout)."
         )
+        if not is_own(nodes.address):
+            say(f"{nodes.address} is no address of this machine; the others look for node 0 there.")
         deadline = time.monotonic() + nodes.timeout
         strangers: list[Link] = []
         while self._missing():
