@@ -170,8 +170,9 @@ def test_a_comparison_shows_what_differs_and_every_run(tmp_path):
     found = outline(comparison_page([read_run(a), read_run(b)]))
     text = " ".join(" ".join(found.words).split())
     assert "training.learning_rate 0.0001 0.0005" in text
-    assert "+80 points (+75 to +85 points)" in text and "+20 points (+15 to +25 points)" in text
+    assert "+80 points (+75 to +85)" in text and "+20 points (+15 to +25)" in text
     assert labels([a, b]) == ["a", "b"]
+    assert labels([tmp_path / "x" / "0", tmp_path / "y" / "0"]) == ["x/0", "y/0"]
 
 
 def test_the_same_run_gives_the_same_page(tmp_path):
