@@ -9,7 +9,7 @@ from pathlib import Path
 from grpo_cli.report import held_out
 from grpo_cli.report.curves import compared
 from grpo_cli.report.formats import change, duration, show
-from grpo_cli.report.markup import Markup, el, join
+from grpo_cli.report.markup import Markup, breakable, el, join
 from grpo_cli.report.page import curves_part, document, navigation, section
 from grpo_cli.report.read import Run, number
 from grpo_cli.report.sections import STATUS, table
@@ -82,7 +82,9 @@ def settings_table(named: Sequence[tuple[str, Run]]) -> Markup:
     if not rows:
         return el("p", "Their settings are the same.", class_="soft")
     head = ["setting", *(name for name, _ in named)]
-    return wide(table(head, [[key, *values] for key, values in rows], "Settings that differ"), "Settings that differ")
+    return wide(
+        table(head, [[breakable(key), *values] for key, values in rows], "Settings that differ"), "Settings that differ"
+    )
 
 
 def wide(content: Markup, name: str, short: bool = False) -> Markup:

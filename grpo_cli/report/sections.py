@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from grpo_cli.report.formats import PERCENT, duration, show
-from grpo_cli.report.markup import Markup, el, join
+from grpo_cli.report.markup import Markup, breakable, el, join
 from grpo_cli.report.phases import phases
 from grpo_cli.report.read import Run
 from grpo_cli.report.settings import compare_to_defaults, shown
@@ -127,11 +127,11 @@ def settings(run: Run) -> Markup:
     changed = [s for s in every if s.differs]
     command = " ".join(["grpo-train", *run.overrides])
     if changed:
-        rows = [[s.key, s.value, s.default] for s in changed]
+        rows = [[breakable(s.key), s.value, s.default] for s in changed]
         told = table(["setting", "this run", "default"], rows, "What differs from the defaults")
     else:
         told = el("p", "Every setting is at its default.", class_="soft")
-    whole = table(["setting", "value"], [[s.key, s.value] for s in every], "All settings")
+    whole = table(["setting", "value"], [[breakable(s.key), s.value] for s in every], "All settings")
     return join(
         el("pre", command, class_="command"),
         el("div", told, class_="card"),
@@ -168,7 +168,10 @@ def provenance(run: Run) -> Markup:
         if (part := _dict(data.get(name)))
     ]
     sources = [[n, r.get("target"), str(r.get("sha256") or "")[:12]] for n, r in _dict(held.get("rewards")).items()]
-    autos = [[k, shown(_dict(v).get("value")), _dict(v).get("why")] for k, v in _dict(held.get("resolved")).items()]
+    autos = [
+        [breakable(k), shown(_dict(v).get("value")), _dict(v).get("why")]
+        for k, v in _dict(held.get("resolved")).items()
+    ]
     cards = [
         ("Origin", table(None, [r for r in origin if r[1] not in (None, "")], "Origin")),
         ("Versions", table(None, [[k, v] for k, v in _dict(held.get("packages")).items()], "Versions")),

@@ -11,7 +11,7 @@ from typing import Any
 NOT_SET = "not set"
 MISSING = object()
 # Decided by the program for each start, or about the start and not the run.
-SETTLED = {"resume_from", "resume", "objective", "dry_run", "display"}
+SETTLED = {"resume_from", "resume", "objective", "dry_run", "display", "report"}
 
 
 @dataclass(frozen=True)

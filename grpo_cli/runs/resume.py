@@ -15,7 +15,7 @@ from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, read_result
 
 # Keys that say how a run is watched or started, not what it computes.
-NOT_COMPARED = ("resume", "resume_from", "display", "dry_run", "sweep")
+NOT_COMPARED = ("resume", "resume_from", "display", "dry_run", "sweep", "report")
 # Of `launch`: which node this is, where nodes meet and what is asked of Slurm may change between two starts.
 LAUNCH_NOT_COMPARED = ("nodes", "slurm")
 
