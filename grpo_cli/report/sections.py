@@ -13,6 +13,7 @@ from grpo_cli.report.settings import compare_to_defaults, shown
 from grpo_cli.report.summary import BAD, GOOD, NEUTRAL, WARNING, Summary
 from grpo_cli.report.svg import WIDTH
 
+SEVERITY = {"error": BAD, "warning": WARNING, "info": NEUTRAL}
 STATUS = {"completed": GOOD, "failed": BAD, "interrupted": WARNING}
 
 
@@ -68,16 +69,18 @@ def findings(run: Run) -> Markup:
 
 
 def _finding(finding: Mapping[str, Any]) -> Markup:
-    severe = finding.get("severity") == "error"
+    severity = _text(finding.get("severity")) or "warning"
+    symptom = _text(finding.get("symptom"))
+    about = f" · {finding['about']}" if finding.get("about") else ""
     tries = finding.get("try") or []
     tries = tries if isinstance(tries, list) else [tries]
     return el(
         "li",
         el(
             "h3",
-            el("span", "error" if severe else "warning", class_=f"pill {BAD if severe else WARNING}"),
-            f" {_text(finding.get('symptom'))} ",
-            el("span", f"step {_text(finding.get('step'))} · {_text(finding.get('rule'))}", class_="soft small"),
+            el("span", severity, class_=f"pill {SEVERITY.get(severity, WARNING)}"),
+            f" {symptom[:1].upper()}{symptom[1:]} ",
+            el("span", f"step {_text(finding.get('step'))} · {_text(finding.get('rule'))}{about}", class_="soft small"),
         ),
         el("p", _text(finding.get("evidence"))) if finding.get("evidence") else None,
         el("p", f"Likely cause: {_text(finding['cause'])}", class_="soft") if finding.get("cause") else None,

@@ -106,6 +106,15 @@ def test_runs_in_every_state_have_a_page(tmp_path, how):
     outline(page_of(record_run(tmp_path / "run", **how)))
 
 
+def test_what_is_only_worth_knowing_is_not_announced_as_a_problem(tmp_path):
+    root = record_run(tmp_path / "run", steps=3)
+    append(root / "doctor.jsonl", {"step": 1, "rule": "loss", "severity": "info", "symptom": "the loss is 0"})
+    page = page_of(root)
+    assert "The loss is 0" in page and "The doctor found:" not in page
+    append(root / "doctor.jsonl", {"step": 2, "rule": "kl", "severity": "error", "symptom": "the KL blows up"})
+    assert "The doctor found: the KL blows up" in page_of(root)
+
+
 def test_an_empty_run_and_one_with_rubbish_have_a_page(tmp_path):
     assert "Nothing has been measured yet" in page_of(tmp_path)
     root = record_run(tmp_path / "run", steps=3)
