@@ -25,7 +25,7 @@ from grpo_cli.report.summary import summarise
 from grpo_cli.report.svg import draw
 
 ASSETS = Path(__file__).with_name("assets")
-SCRIPTS = ("charts.js", "completions.js", "browser.js")
+SCRIPTS = ("charts.js", "completions.js", "group.js", "browser.js")
 LEAD_WIDTH, LEAD_HEIGHT = 548, 250
 
 

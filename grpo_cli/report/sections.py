@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from grpo_cli.report.formats import PERCENT, duration, show
+from grpo_cli.report.formats import PERCENT, capital, duration, show
 from grpo_cli.report.markup import Markup, breakable, el, join
 from grpo_cli.report.phases import phases
 from grpo_cli.report.read import Run
@@ -79,7 +79,7 @@ def _finding(finding: Mapping[str, Any]) -> Markup:
         el(
             "h3",
             el("span", severity, class_=f"pill {SEVERITY.get(severity, WARNING)}"),
-            f" {symptom[:1].upper()}{symptom[1:]} ",
+            f" {capital(symptom)} ",
             el("span", f"step {_text(finding.get('step'))} · {_text(finding.get('rule'))}{about}", class_="soft small"),
         ),
         el("p", _text(finding.get("evidence"))) if finding.get("evidence") else None,

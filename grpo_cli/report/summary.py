@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, variance
 
 from grpo_cli.report import held_out
-from grpo_cli.report.formats import NUMBER, THIN, change, duration, show
+from grpo_cli.report.formats import NUMBER, THIN, capital, change, duration, show
 from grpo_cli.report.held_out import Gain
 from grpo_cli.report.read import Run, number, series
 
@@ -139,7 +139,7 @@ def facts(run: Run, gain: Gain | None, trend: Trend | None) -> list[Fact]:
     if gain is not None:
         kind = gain.metric.kind
         note = f"from {show(gain.first, kind)}"
-        found.append(Fact(_capital(gain.metric.title), show(gain.last, kind), note))
+        found.append(Fact(capital(gain.metric.title), show(gain.last, kind), note))
         value, _, points = change(gain.value, kind).partition(" ")
         note = f"{points} ({interval_words(gain).removesuffix(' points')})" if gain.low is not None else points
         found.append(Fact("Change", value, note.strip()))
@@ -172,7 +172,7 @@ def _verdict(run: Run, gain: Gain | None, direction: str) -> tuple[str, str]:
     """The level and the headline; the numbers of the interval stand in the sentence after it."""
     if gain is None:
         return NEUTRAL, _no_evidence(run)
-    kind, name = gain.metric.kind, _capital(gain.metric.title)
+    kind, name = gain.metric.kind, capital(gain.metric.title)
     between = f"from {show(gain.first, kind)} to {show(gain.last, kind)}"
     if gain.low is None or gain.high is None:
         if not gain.value:
@@ -210,10 +210,6 @@ def _objective(run: Run) -> str | None:
     objective = run.result.get("objective")
     name = objective.get("name") if isinstance(objective, dict) else run.config.get("objective")
     return str(name) if name else None
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _sentence(text: str) -> str:
