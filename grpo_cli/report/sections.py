@@ -180,7 +180,7 @@ def provenance(run: Run) -> Markup:
         ("Versions", table(None, [[k, v] for k, v in _dict(held.get("packages")).items()], "Versions")),
         ("Data", table(["part", "size", "fingerprint"], rows, "Data") if rows else None),
         ("Rewards", table(["name", "function", "SHA-256"], sources, "Rewards") if sources else None),
-        ("What `auto` became", table(["setting", "value", "because"], autos, "auto") if autos else None),
+        ("What auto became", table(["setting", "value", "because"], autos, "auto") if autos else None),
     ]
     return el("div", *(el("div", el("h3", t), c, class_="card") for t, c in cards if c is not None), class_="two")
 
