@@ -32,7 +32,7 @@ Options:
 
 diff: what differs between two runs: settings, versions, data, reward sources, results.
 
-Exit codes: 0 done (diff: no difference), 1 the runs of diff differ, 2 wrong arguments, 130 interrupted (so ends --serve).
+Exit codes: 0 done (diff: no difference), 1 the runs of diff differ, 2 wrong arguments, 130 interrupted, as --serve is.
 """
 T = TypeVar("T")
 KEYS = ("out", "plots", "max_mb", "port")
