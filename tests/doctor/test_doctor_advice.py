@@ -1,5 +1,6 @@
 """What findings advise can be written on a command line as it stands, and no heavy module is needed to find it."""
 
+import doctest
 import shlex
 import subprocess
 import sys
@@ -11,13 +12,15 @@ from recordings import FOLDER, examine, load
 from grpo_cli.config.compose import places
 from grpo_cli.config.early import check_command_line
 from grpo_cli.config.schema import reward_entry
+from grpo_cli.doctor import facts, finding, wording
+from grpo_cli.training import tracker_sinks
 
 
 def advised():
     tries = {}
     for path in sorted(FOLDER.glob("*.jsonl")):
-        for finding in examine(load(path.stem)):
-            tries |= dict.fromkeys(finding.try_, finding.rule)
+        for found in examine(load(path.stem)):
+            tries |= dict.fromkeys(found.try_, found.rule)
     return tries
 
 
@@ -42,3 +45,8 @@ def test_finding_it_imports_nothing_heavy():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)
+
+
+@pytest.mark.parametrize("module", [facts, finding, wording, tracker_sinks], ids=lambda m: m.__name__)
+def test_the_examples_of_docstrings_hold(module):
+    assert doctest.testmod(module).attempted and not doctest.testmod(module).failed
