@@ -34,6 +34,7 @@ def policy_for_generation(trainer: RunTrainer) -> Iterator[Any]:
         The model without what distributed training wraps around it, its whole weights on this rank's device.
     """
     arguments: Any = trainer.args
+    place(trainer)
     with (
         unwrap_model_for_generation(
             trainer.model_wrapped,
@@ -45,6 +46,18 @@ def policy_for_generation(trainer: RunTrainer) -> Iterator[Any]:
         alone(model),
     ):
         yield model
+
+
+def place(trainer: RunTrainer) -> None:
+    """Bring a model to this rank's device that FSDP, ZeRO-1 or ZeRO-2 would bring there when training begins."""
+    model: Any = trainer.model
+    device = trainer.args.device
+    waits = is_fsdp(trainer) or zero_stage(trainer) in (1, 2)
+    if waits and trainer.model_wrapped is model and not isinstance(model, FSDPModule):
+        model.to(device)
+        if is_fsdp(trainer) and trainer.accelerator.state.fsdp_plugin.cpu_ram_efficient_loading:
+            for weight in model.state_dict().values():  # only the first process has loaded any
+                torch.distributed.broadcast(weight, src=0)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from grpo_cli.config.schema import defaults
 from grpo_cli.errors import ConfigError
+from grpo_cli.launch.elsewhere import hardware_asked_for
 from grpo_cli.launch.hardware import Gpu, Hardware
 from grpo_cli.launch.plan import plan_launch
 
@@ -33,6 +34,17 @@ def group(profile: str = "auto", **changes) -> dict:
 
 def plan(profile: str = "auto", *, gpus: int = 0, training=None, **changes):
     return plan_launch(group(profile, **changes), training or {}, Path("run"), hardware=machine(gpus), base_env={})
+
+
+def test_a_dry_run_without_gpus_is_for_a_machine_that_has_them(tmp_path, capsys):
+    none = machine()
+    assert len(hardware_asked_for(group("fsdp2", num_processes=8), none).usable_gpus) == 8
+    assert "a machine with 8" in capsys.readouterr().err
+    own = config_file(tmp_path, distributed_type="MULTI_GPU", num_processes=4)
+    assert len(hardware_asked_for(group(accelerate_config=own), none).usable_gpus) == 4
+    assert hardware_asked_for(group("fsdp2"), none) == none  # how many there would be is not said
+    assert hardware_asked_for(group("cpu", num_processes=2), none) == none
+    assert hardware_asked_for(group("multi_gpu", num_processes=8), machine(2)) == machine(2)
 
 
 def config_file(tmp_path: Path, **values) -> str:
@@ -103,7 +115,7 @@ def test_cpu_ranks_may_be_sharded():
 @pytest.mark.parametrize(
     ("profile", "changes", "gpus", "parts"),
     [
-        ("fsdp2", {}, 1, ["launch=multi_gpu needs two GPUs"]),
+        ("fsdp2", {}, 1, ["launch.kind=multi_gpu needs two GPUs"]),
         ("fsdp2", {"kind": "cpu"}, 0, ["there is one", "launch.num_processes=2"]),
         ("fsdp2", {"kind": "single_gpu"}, 1, ["there is one", "launch.sharding=none"]),
         ("fsdp2", {"kind": "cpu", "num_processes": 2, "fsdp__offload_params": True}, 0, ["offload_params=false"]),
