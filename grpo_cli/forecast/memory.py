@@ -47,7 +47,7 @@ class Setup:
         offload_optimizer: where gradients and optimizer state lie: none (the GPU), cpu or nvme.
         offload_param: where the shard of the weights lies, likewise.
         keeps_gathered: whether gathered layers stay until the backward pass (`reshard_after_forward=false`).
-        gathers_to_generate: whether a sharded model is gathered whole to generate (ZeRO-3: `ds3_gather_for_generation`).
+        gathers_to_generate: whether a sharded model is gathered whole to generate (`ds3_gather_for_generation`).
         engine: whether another engine than this model generates (vLLM, here or in a server).
         vllm: bytes a colocated vLLM reserves.
         vllm_sleeps: whether it gives them back while the model trains.

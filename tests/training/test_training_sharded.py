@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from forked_ranks import run_ranks
 from real_runs import SHORT, read_records
 from safetensors.torch import load_file
@@ -104,3 +105,16 @@ def test_four_ranks_train_and_share_the_evaluation(tmp_path):
     records = read_records(done / "completions" / "eval.jsonl")
     assert len(records) == 3 * 9
     assert (done / "model" / "model.safetensors").exists()
+
+
+def test_a_config_file_of_ones_own_is_launched(tmp_path, cli):
+    fsdp = {"fsdp_version": 2, "fsdp_auto_wrap_policy": "NO_WRAP", "fsdp_state_dict_type": "FULL_STATE_DICT"}
+    own = {"distributed_type": "FSDP", "num_processes": 2, "use_cpu": True, "fsdp_config": fsdp}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(own))
+    options = ["launch.accelerate_config=mine.yaml", "training.max_steps=1", "evaluation.limit=4", "resume=never"]
+    done = cli(*SHORT, "training.per_device_train_batch_size=8", *options, "hydra.run.dir=run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    copied = yaml.safe_load((tmp_path / "run" / "launch" / "accelerate.yaml").read_text())
+    assert copied["fsdp_config"] == fsdp
+    assert (tmp_path / "run" / "checkpoints" / "checkpoint-1" / "pytorch_model_fsdp.bin").exists()
+    assert (tmp_path / "run" / "model" / "model.safetensors").exists()
