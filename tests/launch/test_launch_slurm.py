@@ -2,16 +2,22 @@
 
 import dataclasses
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 
 from grpo_cli.config.schema import defaults
 from grpo_cli.errors import ConfigError
+from grpo_cli.launch import signals
 from grpo_cli.launch.hardware import Hardware
 from grpo_cli.launch.plan import plan_launch
 from grpo_cli.launch.slurm.request import memory_bytes, request_problems, time_minutes
 from grpo_cli.launch.slurm.script import array_numbers, job_script
+from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.result import read_result, start_result, update_result
+from grpo_cli.runs.resume import fingerprint
 
 LOGIN = Hardware("login", "", "", cores=2, memory_bytes=1, gpus=(), torch="2.13", torch_cuda="13.0")
 
@@ -134,3 +140,34 @@ def test_no_sbatch_is_said_before_anything_is_written(cli, tmp_path):
         "grpo-train: launch=slurm needs Slurm's command sbatch, which is not on the PATH; write launch=auto.\n"
     )
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_requeued_job_knows_its_own_earlier_attempt(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
+    start_result(folder, fingerprint="x", overrides=[])
+    update_result(folder, host="a-node-that-failed")
+    assert read_result(folder)["status"] == "running", "another node's run is taken to be alive"
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert read_result(folder)["status"] == "interrupted"
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
+    assert read_result(folder)["status"] == "running", "another job's"
+
+
+def test_slurm_repeating_its_signal_is_not_impatience(monkeypatch):
+    monkeypatch.setattr(signals, "ECHO_SECONDS", 0.0)
+    for job, counted in (("7", 1), ("", 2)):
+        monkeypatch.setenv("SLURM_JOB_ID", job) if job else monkeypatch.delenv("SLURM_JOB_ID")
+        with signals.SignalWatch() as watch:
+            for _ in range(2):
+                signal.raise_signal(signal.SIGTERM)
+                time.sleep(0.01)
+        assert watch.count == counted
+
+
+def test_a_longer_time_limit_is_still_the_same_run():
+    config = {"seed": 1, "launch": launch(time="1:00:00")}
+    assert fingerprint(config, {}) == fingerprint(config | {"launch": launch(time="9:00:00", nodes=1)}, {})
+    two = launch() | {"nodes": {"count": 2}}
+    assert fingerprint(config, {}) != fingerprint(config | {"launch": two}, {})
