@@ -23,7 +23,7 @@ from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.disk import saving
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.training.cpu_fsdp import let_fsdp_run_on_cpu
-from grpo_cli.training.gathered import unsharded
+from grpo_cli.training.gathered import alone, unsharded
 
 if TYPE_CHECKING:
     from grpo_cli.training.evaluating import Evaluating
@@ -66,11 +66,11 @@ class RunTrainer(GRPOTrainer):
         super().create_accelerator_and_postprocess()
 
     def _generate_single_turn(self, *positional: Any, **arguments: Any) -> Any:
-        """Generate as TRL does, under FSDP2 with weights gathered once and not anew for every token of every layer.
-
-        TRL's ranks would also wait for each other for ever where one needs more tokens than another.
-        """
-        with unsharded(self.accelerator.unwrap_model(self.model_wrapped)):
+        """Generate as TRL does; under FSDP2 with weights gathered once, not for every layer of every token."""
+        if not self.is_fsdp_enabled or self.use_vllm:
+            return super()._generate_single_turn(*positional, **arguments)
+        model = self.accelerator.unwrap_model(self.model_wrapped)
+        with unsharded(model), alone(model):
             return super()._generate_single_turn(*positional, **arguments)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
