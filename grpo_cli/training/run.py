@@ -26,6 +26,7 @@ from grpo_cli.training.account import describe, outcome
 from grpo_cli.training.arguments import build_arguments, check_data_size
 from grpo_cli.training.auto import Resolved, resolve_auto
 from grpo_cli.training.callbacks import Evaluating, Reporting, Stopping
+from grpo_cli.training.mismatch import MismatchWatch
 from grpo_cli.training.model import (
     build_problem,
     check_model,
@@ -208,6 +209,7 @@ def build_trainer(
             recorder=recorder,
             guard=guard,
             combiner=Combiner(config["reward"]),
+            mismatch=MismatchWatch(config, recorder),
             reward_funcs=list(guard.rewards),
             args=arguments,
             train_dataset=data.train,
@@ -260,7 +262,7 @@ def require_config(config: Any) -> dict[str, Any]:
     Raises:
         ConfigError: sections are missing.
     """
-    sections = ("model", "dataset", "reward", "training", "launch", "peft", "evaluation")
+    sections = ("model", "dataset", "reward", "training", "launch", "peft", "rollout", "evaluation")
     missing = [key for key in sections if not isinstance(config, dict) or key not in config]
     if missing:
         raise ConfigError(f"config.yaml lacks {', '.join(missing)}; it must be one that grpo-train has written.")

@@ -22,6 +22,8 @@ from grpo_cli.runs.checkpoints import mark_complete
 from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.disk import saving
 from grpo_cli.runs.recorder import Recorder
+from grpo_cli.training.mismatch import MismatchWatch
+from grpo_cli.training.weights import weights_kept
 
 # What a checkpoint of transformers lacks to go on exactly where it stopped; one file per rank.
 ROLLOUT_STATE = "rollout_state_rank{rank}.pt"
@@ -34,11 +36,18 @@ class RunTrainer(GRPOTrainer):
         recorder: where completions go.
         guard: what runs the rewards; its `rewards` are the trainer's reward functions.
         combiner: what clips, normalises and gates their values, and weighs them at each step.
+        mismatch: what compares sampled with trained log-probabilities now and then.
         arguments: everything `GRPOTrainer` takes.
     """
 
     def __init__(
-        self, *positional: Any, recorder: Recorder, guard: Guard, combiner: Combiner, **arguments: Any
+        self,
+        *positional: Any,
+        recorder: Recorder,
+        guard: Guard,
+        combiner: Combiner,
+        mismatch: MismatchWatch,
+        **arguments: Any,
     ) -> None:
         super().__init__(*positional, **arguments)
         self.args: Any  # a GRPOConfig, which the base class does not say
@@ -48,6 +57,7 @@ class RunTrainer(GRPOTrainer):
         self.recorder = recorder
         self.guard = guard
         self.combiner = combiner
+        self.mismatch = mismatch
         self._given: dict[str, list[float]] = {}  # what the rewards gave to the batch at hand, before combining
         self.failures = 0  # rewards' failures on the batch at hand, on all ranks
         self.completion_tokens = 0
@@ -58,6 +68,7 @@ class RunTrainer(GRPOTrainer):
         """Generate as TRL does, then record the batch before TRL's buffer of logs drops it."""
         training = cast(Any, self.model).training
         output = super()._generate_and_score_completions(inputs)
+        self.mismatch.measure(self, output)
         lengths = output["completion_mask"].sum(dim=1).tolist()
         ends = torch.isin(output["completion_ids"], torch.tensor(self.eos_token_ids, device=self.args.device))
         finished = (ends & output["completion_mask"].bool()).any(dim=1).tolist()
@@ -71,6 +82,16 @@ class RunTrainer(GRPOTrainer):
         if self.accelerator.is_main_process:
             self._record(facts, training)
         return output
+
+    def _generate_single_turn(self, *positional: Any, **arguments: Any) -> Any:
+        """Generate as TRL does; listened to where this batch's log-probabilities are to be compared."""
+        if self.mismatch.is_due(self):
+            with self.mismatch.listening(self):
+                return super()._generate_single_turn(*positional, **arguments)
+        if self.use_transformers_continuous_batching and not self.use_vllm:
+            with weights_kept(cast(Any, self.model)):
+                return super()._generate_single_turn(*positional, **arguments)
+        return super()._generate_single_turn(*positional, **arguments)
 
     def _calculate_rewards(
         self, inputs: list[dict[str, Any]], prompts: list[Any], completions: list[Any], completion_ids_list: Any
