@@ -9,15 +9,19 @@ from typing import Any
 
 from grpo_cli.config.fields import Field, parse
 from grpo_cli.config.groups.dataset import DatasetConfig
-from grpo_cli.config.groups.evaluation import EvaluationConfig
+from grpo_cli.config.groups.doctor import DoctorConfig
+from grpo_cli.config.groups.evaluation import BestConfig, EarlyStoppingConfig, EvaluationConfig
 from grpo_cli.config.groups.guard import GuardConfig
 from grpo_cli.config.groups.launch import DeepSpeedConfig, FsdpConfig, LaunchConfig
 from grpo_cli.config.groups.model import ModelConfig
+from grpo_cli.config.groups.nodes import NodesConfig
 from grpo_cli.config.groups.paths import PathsConfig
 from grpo_cli.config.groups.peft import PeftConfig
+from grpo_cli.config.groups.report import ReportConfig
 from grpo_cli.config.groups.reward import RewardConfig
 from grpo_cli.config.groups.rollout import RolloutConfig, RolloutServerConfig
 from grpo_cli.config.groups.root import RootConfig, SweepConfig
+from grpo_cli.config.groups.slurm import SlurmConfig
 from grpo_cli.config.groups.tracker import TrackerConfig
 from grpo_cli.config.trl_fields import read_fields
 
@@ -34,7 +38,13 @@ SECTIONS: dict[str, type] = {
     "launch": LaunchConfig,
     "launch.fsdp": FsdpConfig,
     "launch.deepspeed": DeepSpeedConfig,
+    "launch.nodes": NodesConfig,
+    "launch.slurm": SlurmConfig,
     "evaluation": EvaluationConfig,
+    "evaluation.early_stopping": EarlyStoppingConfig,
+    "evaluation.best": BestConfig,
+    "report": ReportConfig,
+    "doctor": DoctorConfig,
     "tracker": TrackerConfig,
     "paths": PathsConfig,
     "sweep": SweepConfig,

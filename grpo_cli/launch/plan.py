@@ -7,23 +7,28 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import environ
 from pathlib import Path
 from typing import Any
 
 from grpo_cli.config.groups.launch import KINDS
 from grpo_cli.errors import ConfigError
-from grpo_cli.launch.command import accelerate_options, worker_command
-from grpo_cli.launch.environment import worker_environment
-from grpo_cli.launch.hardware import Gpu, Hardware, detect
+from grpo_cli.launch.command import worker_command
+from grpo_cli.launch.contradictions import sharding_problem
+from grpo_cli.launch.engine import choose_engine
+from grpo_cli.launch.environment import WORLD_SIZE, worker_environment
+from grpo_cli.launch.hardware import Gpu, Hardware, detect, visible
+from grpo_cli.launch.nodes import NODE, Nodes, gloo_interface, interface_towards, node_options, settle_nodes
+from grpo_cli.launch.own_config import OwnConfig, precision_notes, read_own
+from grpo_cli.launch.slurm.request import job_hardware, request_problems
 
 WORKER = ("-m", "grpo_cli.training.worker")
 
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """What will be started, and why it was chosen."""
+    """What will be started, and why it was chosen; `files` are to be written first, by their path in the run folder."""
 
     argv: tuple[str, ...]
     env: dict[str, str] = field(repr=False)
@@ -36,6 +41,8 @@ class LaunchPlan:
     foreground: bool = False
     grace_seconds: float = 30.0
     warnings: tuple[str, ...] = ()
+    nodes: Nodes | None = None
+    files: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 def plan_launch(
@@ -51,7 +58,7 @@ def plan_launch(
 
     Args:
         cfg_launch: the `launch` group (see `LaunchConfig`).
-        training: the `training` group; only `use_cpu` is looked at.
+        training: the `training` group; only `use_cpu` is looked at, and the precision under `accelerate_config`.
         run_folder: the run's folder, the worker's one argument.
         worker: what follows `python`: `-m module` or a script's path.
         hardware: the machine; looked up when not given.
@@ -67,18 +74,37 @@ def plan_launch(
     extra = {str(k): str(v) for k, v in (cfg_launch.get("env") or {}).items() if v is not None}
     hardware = hardware or detect({**env, **extra})
     foreground = bool(cfg_launch.get("foreground", False))
+    if (cfg_launch.get("slurm") or {}).get("submit"):
+        if problems := request_problems(cfg_launch):
+            raise ConfigError(*problems)
+        hardware = job_hardware(cfg_launch, hardware)
 
+    own = read_own(cfg_launch)
     asked = str(cfg_launch.get("kind", "auto"))
     wanted = _count(cfg_launch, "num_processes")
+    if own is not None:
+        asked, wanted = _asked_by(own, asked), own.num_processes
+        if own.gpu_ids is not None:
+            hardware = replace(hardware, gpus=visible(hardware.gpus, own.gpu_ids))
     kind, why = _choose_kind(asked, wanted, foreground, training, hardware)
     processes = _choose_processes(kind, wanted, hardware)
+    nodes = settle_nodes(cfg_launch, {**env, **extra})
+    world_size = processes * (nodes.count if nodes else 1)
+    if problem := sharding_problem(cfg_launch, kind, world_size):
+        raise ConfigError(problem)
+    if foreground and nodes:
+        raise ConfigError("launch.foreground=true runs one process in this terminal; drop it, or write launch=cpu.")
     if foreground and processes > 1:
         raise ConfigError(
             f"launch.foreground=true runs one process in this terminal and {processes} were asked for; "
             f"add launch.num_processes=1{' launch=single_gpu' if kind == 'multi_gpu' else ''}."
         )
+    engine = choose_engine(cfg_launch, world_size, run_folder, own)
+    options = engine.options
+    if foreground and options is not None:
+        raise ConfigError("launch.foreground=true runs the worker itself, not accelerate; write launch.sharding=none.")
 
-    warnings = []
+    warnings = precision_notes(own, training) if own is not None else []
     if kind == "cpu" and processes > hardware.cores:
         warnings.append(
             f"launch.num_processes={processes} on {_plural(hardware.cores, 'usable CPU core')}: "
@@ -96,11 +122,17 @@ def plan_launch(
         run_id=run_id,
         threads=threads,
         cores=hardware.cores,
+        deepspeed="use_deepspeed" in (options or {}),
     )
+    if nodes and options:
+        options = options | node_options(nodes)
+        worker_env |= {WORLD_SIZE: str(world_size), NODE: str(nodes.rank)}
+        why = f"{why}; node {nodes.rank} of {nodes.count}"
+        worker_env |= gloo_interface(interface_towards(nodes.address, nodes.port), {**env, **extra})
     return LaunchPlan(
-        argv=worker_command(accelerate_options(processes) if processes > 1 else None, worker, run_folder),
+        argv=worker_command(options, worker, run_folder),
         env=worker_env,
-        world_size=processes,
+        world_size=world_size,
         kind=kind,
         why=why,
         run_id=run_id,
@@ -109,7 +141,18 @@ def plan_launch(
         foreground=foreground,
         grace_seconds=float(cfg_launch.get("grace_seconds", 30.0)),
         warnings=tuple(warnings),
+        nodes=nodes,
+        files=engine.files,
     )
+
+
+def _asked_by(own: OwnConfig, asked: str) -> str:
+    """The kind of hardware a user's own accelerate file means; `launch.kind` goes first where it says one."""
+    if asked != "auto":
+        return asked
+    if own.on_cpu:
+        return "cpu"
+    return "multi_gpu" if own.num_processes > 1 else "auto"
 
 
 def _choose_kind(

@@ -18,6 +18,7 @@ from grpo_cli.errors import ConfigError
 from grpo_cli.forecast.architecture import Architecture, read_architecture
 from grpo_cli.launch.hardware import Gpu, Hardware
 from grpo_cli.launch.plan import plan_launch
+from grpo_cli.launch.slurm.request import job_hardware
 from grpo_cli.preflight.batch import BatchPlan
 from grpo_cli.preflight.rows import Rows, known_rows
 from grpo_cli.rollout.engine import auto_continuous_batching, auto_vllm
@@ -184,6 +185,7 @@ def situation_of(config: dict[str, Any], hardware: Hardware, **facts: Any) -> Si
         **facts: other fields of `Situation`.
     """
     launch = config["launch"]
+    hardware = job_hardware(launch, hardware)
     try:
         trainers, _ = share_gpus(config, hardware)
         plan = plan_launch(launch, config["training"], Path(), hardware=trainers)

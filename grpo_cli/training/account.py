@@ -35,8 +35,8 @@ def describe(
         max_steps=planned_steps(trainer.args, data),
         num_train_prompts=None if isinstance(data.train, IterableDataset) else len(data.train),
         num_eval_prompts=len(data.test) if isinstance(data.test, Dataset) else 0,
-        parameters=sum(p.numel() for p in policy(trainer).parameters()),
-        trainable_parameters=sum(p.numel() for p in policy(trainer).parameters() if p.requires_grad),
+        parameters=sum(size_of(p) for p in policy(trainer).parameters()),
+        trainable_parameters=sum(size_of(p) for p in policy(trainer).parameters() if p.requires_grad),
         world_size=trainer.accelerator.num_processes,
         start_step=start_step,
     )
@@ -48,6 +48,11 @@ def describe(
             device=str(trainer.args.device),
             world_size=trainer.accelerator.num_processes,
         )
+
+
+def size_of(parameter: Any) -> int:
+    """Numbers in a parameter, of which ZeRO-3 leaves nothing to be seen."""
+    return int(getattr(parameter, "ds_numel", parameter.numel()))
 
 
 def planned_steps(arguments: Any, data: Data) -> int | None:
@@ -71,7 +76,11 @@ def outcome(config: dict[str, Any], folder: RunFolder, trainer: RunTrainer) -> d
     # From the file, not from memory: a resumed run's baseline was measured by an earlier process.
     evaluations = [record for record in read(folder.metrics) if record["kind"] == "eval"]
     before = next((record for record in evaluations if record["step"] == 0), None)
-    after = evaluations[-1] if evaluations and evaluations[-1]["step"] else None
+    evaluating = trainer.evaluating
+    best = evaluating.best if evaluating else None
+    # Of the model that is in model/: the last one's, or the best one's.
+    done = [record for record in evaluations if record["step"] and (not best or record["step"] == best["step"])]
+    after = done[-1] if done else None
     name = config["objective"]
     value = {**reporting.last_train, **(after or {})}.get(name)
     return {
@@ -81,6 +90,8 @@ def outcome(config: dict[str, Any], folder: RunFolder, trainer: RunTrainer) -> d
         "metrics": {"before": before, "after": after, "train": reporting.last_train},
         "model": "model" if folder.model.exists() else None,
         "model_holds": model_holds(folder, config["peft"]["method"]) if folder.model.exists() else None,
+        "best": best,
+        "stopped": evaluating.stopped if evaluating else None,
     }
 
 

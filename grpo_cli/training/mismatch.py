@@ -90,7 +90,9 @@ class SampledLogProbs:
         Args:
             model: the policy; of one with an adapter, the model below it is what generates.
         """
-        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+        inner: Any = model
+        if hasattr(inner, "get_base_model"):
+            inner = inner.get_base_model()
         handle = inner.register_forward_hook(self._hear, with_kwargs=True)
         try:
             yield self
@@ -114,8 +116,9 @@ class SampledLogProbs:
     def _keep(self, token: torch.Tensor) -> None:
         """Note the log-probability of the tokens that were drawn from the last logits."""
         assert self._logits is not None and self._ids is not None
-        plain = TemperatureLogitsWarper(float(self._temperature))(self._ids, self._logits)
-        drawn = self._filters(self._ids, self._logits)
+        ids: Any = self._ids
+        plain = TemperatureLogitsWarper(float(self._temperature))(ids, self._logits)
+        drawn = self._filters(ids, self._logits)
         self.tokens.append(token)
         for kept, scores in ((self.plain, plain), (self.drawn, drawn)):
             kept.append(torch.log_softmax(scores, dim=-1).gather(1, token[:, None])[:, 0])

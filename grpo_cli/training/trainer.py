@@ -7,23 +7,29 @@ Nothing about the algorithm is changed: the same settings give the same losses a
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from accelerate.utils import gather_object
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOTrainer
 
 from grpo_cli.errors import RunError
 from grpo_cli.rewards.combine import Combiner
 from grpo_cli.rewards.guard.guard import Guard
-from grpo_cli.runs.checkpoints import mark_complete
+from grpo_cli.runs.checkpoints import mark_complete, rotate, step_of
 from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.disk import saving
 from grpo_cli.runs.recorder import Recorder
+from grpo_cli.training.cpu_fsdp import let_fsdp_run_on_cpu
+from grpo_cli.training.gathered import unsharded
 from grpo_cli.training.mismatch import MismatchWatch
 from grpo_cli.training.weights import weights_kept
+
+if TYPE_CHECKING:
+    from grpo_cli.training.evaluating import Evaluating
 
 # What a checkpoint of transformers lacks to go on exactly where it stopped; one file per rank.
 ROLLOUT_STATE = "rollout_state_rank{rank}.pt"
@@ -63,6 +69,27 @@ class RunTrainer(GRPOTrainer):
         self.completion_tokens = 0
         self.last_completions: list[dict[str, Any]] = []
         self._pending_state: dict[str, Any] | None = None
+        self.evaluating: Evaluating | None = None  # what chooses the best checkpoints
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Create accelerate's Accelerator, which shards CPU ranks too."""
+        let_fsdp_run_on_cpu()
+        super().create_accelerator_and_postprocess()
+
+    def _generate_single_turn(self, *positional: Any, **arguments: Any) -> Any:
+        """Generate as TRL does, under FSDP2 with weights gathered once and not anew for every token of every layer.
+
+        TRL's ranks would also wait for each other for ever where one needs more tokens than another. Where this batch's
+        log-probabilities are to be compared, the generation is listened to.
+        """
+        policy = self.accelerator.unwrap_model(self.model_wrapped)
+        batching = self.use_transformers_continuous_batching and not self.use_vllm
+        with (
+            unsharded(policy),
+            weights_kept(policy) if batching else nullcontext(),
+            self.mismatch.listening(self) if self.mismatch.is_due(self) else nullcontext(),
+        ):
+            return super()._generate_single_turn(*positional, **arguments)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Generate as TRL does, then record the batch before TRL's buffer of logs drops it."""
@@ -82,16 +109,6 @@ class RunTrainer(GRPOTrainer):
         if self.accelerator.is_main_process:
             self._record(facts, training)
         return output
-
-    def _generate_single_turn(self, *positional: Any, **arguments: Any) -> Any:
-        """Generate as TRL does; listened to where this batch's log-probabilities are to be compared."""
-        if self.mismatch.is_due(self):
-            with self.mismatch.listening(self):
-                return super()._generate_single_turn(*positional, **arguments)
-        if self.use_transformers_continuous_batching and not self.use_vllm:
-            with weights_kept(cast(Any, self.model)):
-                return super()._generate_single_turn(*positional, **arguments)
-        return super()._generate_single_turn(*positional, **arguments)
 
     def _calculate_rewards(
         self, inputs: list[dict[str, Any]], prompts: list[Any], completions: list[Any], completion_ids_list: Any
@@ -190,8 +207,7 @@ class RunTrainer(GRPOTrainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save as transformers does, then what it leaves out, then the mark that all is there."""
-        directory = Path(self._get_output_dir(trial=trial))
-        checkpoint = directory / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        checkpoint = self.checkpoint_at(self.state.global_step, trial)
         # transformers removes the older checkpoints before this one is whole: a kill between would leave none.
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         try:
@@ -204,14 +220,26 @@ class RunTrainer(GRPOTrainer):
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             with saving(checkpoint):
+                if self.evaluating:
+                    self.evaluating.save(checkpoint)
                 mark_complete(checkpoint, self.accelerator.num_processes, self.recorder.folder)
-            rotate_checkpoints(
-                output_dir=str(directory),
-                save_total_limit=limit,
-                best_model_checkpoint=self.state.best_model_checkpoint,
-                use_mtime=True,
-            )
             self.recorder.event("checkpoint", step=self.state.global_step, path=str(checkpoint))
+        self.rotate()
+
+    def checkpoint_at(self, step: int, trial: Any = None) -> Path:
+        """Where the checkpoint of a step lies."""
+        return Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{step}"
+
+    def rotate(self) -> None:
+        """Remove the checkpoints that need not be kept: the best ones stay, TRL's own best among them."""
+        if not self.args.should_save:
+            return
+        best = self.evaluating.selection.best if self.evaluating else None
+        kept = set(best.steps) if best else set()
+        if self.state.best_model_checkpoint:
+            kept.add(step_of(Path(self.state.best_model_checkpoint)))
+        directory = self.checkpoint_at(self.state.global_step).parent
+        rotate(directory, self.args.save_total_limit, kept=kept, passed=best.passed if best else ())
 
     def create_model_card(self, *positional: Any, **arguments: Any) -> None:
         """Write TRL's model card only for the hub: without a hub model it describes a fine-tuned "None"."""

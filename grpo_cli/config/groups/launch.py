@@ -66,9 +66,10 @@ class FsdpConfig:
         False, "FSDP's own gradient checkpointing; in place of training.gradient_checkpointing."
     )
     state_dict_type: str = option(
-        "SHARDED_STATE_DICT",
-        "How checkpoints are written: every rank its part, or rank 0 all of it. model/ is whole either way.",
-        ("SHARDED_STATE_DICT", "FULL_STATE_DICT"),
+        "FULL_STATE_DICT",
+        "How checkpoints are written: by one process, whole, so that each is a model too; or by every process its "
+        "part, which is quicker for large models. model/ is whole either way.",
+        ("FULL_STATE_DICT", "SHARDED_STATE_DICT"),
     )
 
 

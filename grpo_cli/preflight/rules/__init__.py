@@ -24,6 +24,8 @@ from grpo_cli.preflight.rules import (
     rollout,
     sampling,
     schedule,
+    sharding,
+    slurm,
     tracker,
     vllm,
 )
@@ -35,6 +37,8 @@ Rule = Callable[[Situation], Iterable[Finding]]
 RULES: tuple[Rule, ...] = (
     *files.RULES,
     *hardware.RULES,
+    *sharding.RULES,
+    *slurm.RULES,
     *batch.RULES,
     *data_size.RULES,
     *packages.RULES,
