@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from serving import HERE, Serving, kill_at_random
+from real_runs import COMMAND
+from serving import HERE, Serving, kill_at_random, pretend_gpus
 
 from grpo_cli.rollout.address import free_port, is_healthy
 from grpo_cli.rollout.server import WAITING
@@ -175,6 +177,23 @@ def test_two_runs_have_ports_of_their_own(serve):
     for run in runs:
         run.process.send_signal(signal.SIGTERM)
     assert [run.end()[0] for run in runs] == [143, 143]
+
+
+def test_the_whole_command_with_a_server_and_a_worker_that_fails(tmp_path):
+    """grpo-train itself, on GPUs that are not there: the server is real, the worker finds a torch that is none."""
+    env = pretend_gpus(tmp_path / "site")
+    command = f"{sys.executable} {HERE / 'fake_server.py'}"
+    words = ["rollout=vllm_server", f"rollout.server.command={command}", "display=plain", "hydra.run.dir=run"]
+    done = subprocess.run([*COMMAND, *words], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 1, done.stderr
+    shown = done.stdout.splitlines()
+    url = next(line for line in shown if line.startswith("rollout.server=http://127.0.0.1:"))
+    assert shown.index(WAITING) < shown.index(url) and url.endswith("(started for this run on GPU 1, ended with it)")
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["status"] == "failed" and "the composer must not import torch" in result["error"]
+    rollout = json.loads((tmp_path / "run" / "provenance.json").read_text())["rollout"]
+    assert rollout["started"] and rollout["gpus"] == ["1"]
+    assert not is_healthy(rollout["url"])
 
 
 @pytest.mark.slow

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import copy
 import itertools
-import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-from real_runs import COMMAND, environment
+from real_runs import COMMAND
+from serving import pretend_gpus
 
 from grpo_cli.assets import EMBEDDED_MODEL
 from grpo_cli.config.groups.rollout import RolloutConfig, RolloutServerConfig
@@ -181,26 +180,6 @@ def test_a_worker_whose_server_is_missing_says_so(monkeypatch):
     monkeypatch.delenv(URL, raising=False)
     with pytest.raises(ConfigError, match="this run started no server"):
         connect_server(config())
-
-
-def pretend_gpus(place: Path) -> dict[str, str]:
-    """An environment in which the composer finds two GPUs, a torch that can use them and a vLLM; none is real."""
-    (place / "torch").mkdir(parents=True)
-    (place / "torch" / "__init__.py").write_text("raise ImportError('the composer must not import torch')")
-    (place / "torch" / "version.py").write_text("__version__ = '2.13.0'\ncuda = '13.0'\n")
-    (place / "vllm").mkdir()
-    (place / "vllm" / "__init__.py").write_text("raise ImportError('the composer must not import vllm')")
-    (place / "vllm-0.25.0.dist-info").mkdir()
-    (place / "vllm-0.25.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 0.25.0\n")
-    smi = place / "nvidia-smi"
-    rows = "\\n".join(f"{i}, GPU-{i}, NVIDIA A100-SXM4-80GB, 81920" for i in range(2))
-    smi.write_text(f"#!/bin/sh\nprintf '{rows}\\n'\n")
-    smi.chmod(0o755)
-    whole = environment()
-    whole["PATH"] = f"{place}{os.pathsep}{whole['PATH']}"
-    whole["PYTHONPATH"] = f"{place}{os.pathsep}{whole['PYTHONPATH']}"
-    whole.pop("CUDA_VISIBLE_DEVICES", None)
-    return whole
 
 
 def test_a_dry_run_shows_both_commands_and_their_gpus(tmp_path):
