@@ -25,27 +25,32 @@ from killing import Command, started_words  # noqa: E402
 from serving import SIGNALS, kill_at_random  # noqa: E402
 
 from grpo_cli.launch.shared_memory import SharedMemory  # noqa: E402
+from grpo_cli.runs.jsonl import read  # noqa: E402
 
 
-def kill_real(root: Path, seed: int, longest: float = 25.0) -> tuple[str, list[str]]:
+def kill_real(root: Path, seed: int, longest: float = 3.0) -> tuple[str, list[str]]:
     """Kill a whole run of the embedded default, two ranks now and then, with reward workers.
 
     Args:
         root: a folder for the run.
         seed: decides who is killed, by which signal and when.
-        longest: most seconds after the start.
+        longest: most seconds after the start, or, two times in three, after training began: when rewards run.
 
     Returns:
         What was done, and what was found.
     """
     draw = random.Random(seed)
     name, target, processes = draw.choice(SIGNALS), draw.choice(("composer", "rank")), draw.choice((1, 2))
-    moment = draw.uniform(1.0, longest)
+    moment, trains = draw.uniform(0.1, longest), draw.random() < 0.67
     root.mkdir(parents=True)
     memory, seen = SharedMemory(), 0
     run = Command(root, *started_words(processes), "guard.workers=2")
     try:
-        while time.monotonic() - run.began < moment and run.process.poll() is None:
+        began = run.began
+        if trains:
+            run.wait(lambda: any(e.get("name") == "training" for e in read(run.folder().events)), "training", pause=0.1)
+            began = time.monotonic()
+        while time.monotonic() - began < moment and run.process.poll() is None:
             memory.note(lambda: [process.pid for process in run.left()])
             seen = max(seen, len(run.left()))
             time.sleep(0.2)
@@ -55,7 +60,7 @@ def kill_real(root: Path, seed: int, longest: float = 25.0) -> tuple[str, list[s
             os.kill(pid, getattr(signal, name))
         code = run.end(120)
         left = [f"{p.pid} {' '.join(p.cmdline())[:100]}" for p in run.left(seconds=5)]
-        told = f"seed {seed}: {name} to the {target} after {moment:.1f} s, ranks {processes}, at most {seen} processes"
+        told = f"seed {seed}: {name} to the {target} {moment:.1f} s into {'training' if trains else 'the start'}, ranks {processes}, at most {seen} processes"
         return f"{told}: exit code {code}", left + memory.clear()
     finally:
         run.clean()
