@@ -60,7 +60,8 @@ def kill_real(root: Path, seed: int, longest: float = 3.0) -> tuple[str, list[st
             os.kill(pid, getattr(signal, name))
         code = run.end(120)
         left = [f"{p.pid} {' '.join(p.cmdline())[:100]}" for p in run.left(seconds=5)]
-        told = f"seed {seed}: {name} to the {target} {moment:.1f} s into {'training' if trains else 'the start'}, ranks {processes}, at most {seen} processes"
+        place = "training" if trains else "the start"
+        told = f"seed {seed}: {name} to the {target} {moment:.1f} s into {place}, ranks {processes}, {seen} processes"
         return f"{told}: exit code {code}", left + memory.clear()
     finally:
         run.clean()
