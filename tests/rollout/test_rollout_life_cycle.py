@@ -35,6 +35,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
         run.clean()
 
 
+@pytest.mark.slow
 def test_the_workers_start_when_the_server_is_ready_and_it_ends_with_them(serve):
     run = serve("leaky slow", "quick")
     run.wait_for_phase(WAITING)
@@ -54,7 +55,7 @@ def test_the_workers_start_when_the_server_is_ready_and_it_ends_with_them(serve)
     [
         ("exit", {}, 1, "ended with exit code 1 before it was ready: RuntimeError: Engine core initialization failed"),
         ("never", {"timeout": 1.5}, 1, "was not ready after 1.5 s; a large model takes longer: write"),
-        ("never stubborn", {"timeout": 1.5}, 1, "was not ready after 1.5 s"),
+        pytest.param("never stubborn", {"timeout": 1.5}, 1, "was not ready after 1.5 s", marks=pytest.mark.slow),
         ("other", {}, 2, "serves another/model and this run trains org/model"),
         ("plain", {}, 1, "VLLM_SERVER_DEV_MODE=1"),
     ],
@@ -71,6 +72,7 @@ def test_a_server_that_fails_at_start_is_explained(serve, words, given, code, sa
     assert run.find("rank") is None and not (run.folder.root / "rank0.json").exists(), "no worker was started"
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_ends_the_run_at_once(serve):
     run = serve("leaky", "stubborn")
     run.wait_for_phase("training")
@@ -88,6 +90,7 @@ def test_a_server_that_dies_ends_the_run_at_once(serve):
     assert run.left() == [] and run.segments() == []
 
 
+@pytest.mark.slow
 def test_a_signal_while_it_waits_ends_all_at_once(serve):
     run = serve("never stubborn leaky", timeout=60)
     run.wait_for_phase(WAITING)
@@ -179,6 +182,7 @@ def test_two_runs_have_ports_of_their_own(serve):
     assert [run.end()[0] for run in runs] == [143, 143]
 
 
+@pytest.mark.slow
 def test_the_whole_command_with_a_server_and_a_worker_that_fails(tmp_path):
     """grpo-train itself, on GPUs that are not there: the server is real, the worker finds a torch that is none."""
     env = pretend_gpus(tmp_path / "site")
