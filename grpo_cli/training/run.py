@@ -46,6 +46,7 @@ from grpo_cli.training.model import (
     quantization_config,
 )
 from grpo_cli.training.saving import policy, save_model
+from grpo_cli.training.trackers import attach_trackers
 from grpo_cli.training.trainer import RunTrainer
 
 WORLD_SIZE_PROMISED = "GRPO_TRAIN_WORLD_SIZE"
@@ -141,6 +142,7 @@ def train(
     evaluation = build_evaluation(config, trainer, data.test, judges, recorder)
     stopping, evaluating = attach_callbacks(trainer, folder, recorder, evaluation)
     watch(config, recorder, trainer, stopping)
+    tracking = attach_trackers(trainer, folder, recorder)
     checkpoint = resume_checkpoint(config, trainer, recorder)
     describe(recorder, folder, config, trainer, data, resolved, start_step=step_of_resume(checkpoint))
 
@@ -172,6 +174,8 @@ def train(
             **outcome(config, folder, trainer),
             timings={"train_seconds": train_seconds, "worker_seconds": time.perf_counter() - started},
         )
+    if tracking:
+        tracking.close()
     state.wait_for_everyone()
     recorder.phase("done")
     return stopping.stopped_by
