@@ -35,6 +35,7 @@ from grpo_cli.training.auto import Resolved, resolve_auto
 from grpo_cli.training.callbacks import Reporting, Stopping
 from grpo_cli.training.evaluating import Evaluating, build_evaluation
 from grpo_cli.training.gathered import when_prepared
+from grpo_cli.training.mismatch import MismatchWatch
 from grpo_cli.training.model import (
     build_problem,
     check_model,
@@ -251,6 +252,7 @@ def build_trainer(
             recorder=recorder,
             guard=guard,
             combiner=Combiner(config["reward"]),
+            mismatch=MismatchWatch(config, recorder),
             reward_funcs=list(guard.rewards),
             args=arguments,
             train_dataset=data.train,
@@ -318,7 +320,7 @@ def require_config(config: Any) -> dict[str, Any]:
     Raises:
         ConfigError: sections are missing.
     """
-    sections = ("model", "dataset", "reward", "training", "launch", "peft", "evaluation")
+    sections = ("model", "dataset", "reward", "training", "launch", "peft", "rollout", "evaluation")
     missing = [key for key in sections if not isinstance(config, dict) or key not in config]
     if missing:
         raise ConfigError(f"config.yaml lacks {', '.join(missing)}; it must be one that grpo-train has written.")
