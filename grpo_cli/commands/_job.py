@@ -16,6 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from grpo_cli.commands._nodes import begin, meet, run_member
 from grpo_cli.commands._prepare import prepare
 from grpo_cli.config.compose import discard_empty
 from grpo_cli.config.freeze import as_dict, freeze
@@ -24,6 +25,8 @@ from grpo_cli.errors import EXIT_FAILED, EXIT_SIGINT, RunError
 from grpo_cli.forecast.shape import shape_of
 from grpo_cli.forecast.time import from_earlier
 from grpo_cli.launch.hardware import Hardware, detect
+from grpo_cli.launch.meeting.host import Host
+from grpo_cli.launch.meeting.member import Member
 from grpo_cli.launch.outcome import Outcome
 from grpo_cli.launch.plan import LaunchPlan, plan_launch
 from grpo_cli.launch.signals import Interrupted, Terminated, raising
@@ -74,31 +77,53 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
     with raising(), readable_write_errors(new), removed_if_unused(new, Path(cfg.paths.output_dir)):
         hardware = detect()
         prepare(cfg, hardware)
-        config = as_dict(cfg)
-        sources = reward_sources(config["reward"])
-        identity = fingerprint(config, sources)
         # A folder given by hand, or a sweep's, is this run's only place; else any earlier run may be gone on with.
         named = any(o.startswith("hydra.run.dir=") for o in hydra.overrides.hydra) or new.result.exists()
         alone = hydra.mode == RunMode.RUN and not named
-        if config["dry_run"]:
-            show_plan(plan_launch(config["launch"], config["training"], new.root, hardware=hardware))
-            return None
+        if cfg.launch.slurm.submit:
+            from grpo_cli.commands._slurm import submit_run  # only a submission needs it
+
+            return submit_run(cfg, overrides, new, alone, hardware)
+        return start(cfg, overrides, new, alone, hardware)
+
+
+def start(cfg: DictConfig, overrides: list[str], new: RunFolder, alone: bool, hardware: Hardware) -> Finished | None:
+    """Run a prepared configuration on this machine, or this machine's part of it.
+
+    Args:
+        cfg: the configuration, settled by `prepare`.
+        overrides: what the command line gave.
+        new: the folder of a new run.
+        alone: whether an earlier run in another folder may be gone on with.
+        hardware: this machine.
+
+    Returns:
+        How it ended; None for a dry run.
+    """
+    config = as_dict(cfg)
+    sources = reward_sources(config["reward"])
+    identity = fingerprint(config, sources)
+    if config["dry_run"]:
+        show_plan(plan_launch(config["launch"], config["training"], new.root, hardware=hardware))
+        return None
+    with meet(cfg, config, sources, hardware) as peers:
+        if isinstance(peers, Member):
+            return Finished(*run_member(peers, cfg, config, new, overrides, hardware))
         with claimed(config, identity, new, alone) as (folder, resumption):
             plan = plan_launch(config["launch"], config["training"], folder.root, hardware=hardware)
             shape = shape_of(config, hardware, kind=plan.kind, world_size=plan.world_size, gpus=plan.gpus)
-            if hydra.mode == RunMode.RUN and config["display"] != "quiet":
+            if HydraConfig.get().mode == RunMode.RUN and config["display"] != "quiet":
                 tell_time(config, hardware, shape)
             freeze_into(folder, cfg, config, overrides, resumption)
-            write_provenance(
-                folder,
-                launch={"command": list(plan.argv), "kind": plan.kind, "why": plan.why, "world_size": plan.world_size},
-                hardware=hardware.as_dict(),
-                rewards=sources,
-                shape=shape,
-            )
+            launch = {"command": list(plan.argv), "kind": plan.kind, "why": plan.why, "world_size": plan.world_size}
+            if peers:
+                launch["nodes"] = peers.hosts()
+            write_provenance(folder, launch=launch, hardware=hardware.as_dict(), rewards=sources, shape=shape)
             start_result(folder, fingerprint=identity, overrides=[redact(o) for o in overrides])
             with end_recorded(folder):
-                return Finished(folder, execute(plan, folder, config))
+                if peers:
+                    plan = begin(peers, plan, folder, config)
+                return Finished(folder, execute(plan, folder, config, peers))
 
 
 @contextlib.contextmanager
@@ -139,8 +164,14 @@ def claimed(
         yield folder, resumption
 
 
-def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any], peers: Host | None = None) -> dict[str, Any]:
     """Launch the workers, show what they do until they end, and record how it went.
+
+    Args:
+        plan: what to start.
+        folder: the run.
+        config: its configuration.
+        peers: the other nodes, of a run over several.
 
     Returns:
         The run's `result.json`.
@@ -154,12 +185,22 @@ def execute(plan: LaunchPlan, folder: RunFolder, config: dict[str, Any]) -> dict
         if config["launch"]["kind"] == "auto":
             Recorder(folder).resolved("launch.kind", plan.kind, plan.why)
         try:
-            outcome = supervise(plan, folder, on_tick=display.tick, on_stop=display.note)
+            outcome = supervise(plan, folder, on_tick=display.tick, on_stop=display.note, peers=peers)
         except Interrupted as interrupted:
-            display.finish(record(folder, interrupted.outcome))
+            display.finish(conclude(folder, interrupted.outcome, peers))
             raise
-        result = record(folder, outcome)
+        result = conclude(folder, outcome, peers)
         display.finish(result)
+    return result
+
+
+def conclude(folder: RunFolder, outcome: Outcome, peers: Host | None) -> dict[str, Any]:
+    """Record how the run ended; with other nodes, hear theirs first and tell them after."""
+    if peers is None:
+        return record(folder, outcome)
+    outcome = peers.conclude(outcome)
+    result = record(folder, outcome)
+    peers.farewell(outcome, result)
     return result
 
 
@@ -245,8 +286,10 @@ def set_events_aside(folder: RunFolder) -> None:
 
 
 def show_plan(plan: LaunchPlan) -> None:
-    """Print what a dry run would have started."""
+    """Print what a dry run would have started: why, the files that would be written, the environment, the command."""
     print(f"# {plan.kind}, {plan.world_size} process{'es' * (plan.world_size > 1)}: {plan.why}")
+    for name, text in plan.files.items():
+        print(f"# {name} in the run folder:", text.rstrip(), "", sep="\n")
     added = {key: value for key, value in sorted(plan.env.items()) if os.environ.get(key) != value}
     print(" ".join([*(f"{key}={shlex.quote(value)}" for key, value in added.items()), shlex.join(plan.argv)]))
 

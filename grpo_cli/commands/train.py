@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
+    from grpo_cli.runs.sweep import Sweep
+
 
 def main() -> int:
     """Run the command line.
@@ -56,6 +58,8 @@ def _exit_code(command: Callable[[], None]) -> int:
     code = EXIT_DONE
     try:
         command()
+        if sweep := _sweep_of_this_process():
+            sys.modules["grpo_cli.commands._sweep"].finish(sweep)
     except GrpoTrainError as error:
         # One problem a line, the program's name before each, as compilers do.
         for line in str(error).splitlines():
@@ -76,9 +80,8 @@ def _exit_code(command: Callable[[], None]) -> int:
 
 def _close_sweep(code: int) -> int:
     """After a multirun: the table of its jobs, and an exit code that counts all of them."""
-    module = sys.modules.get("grpo_cli.commands._sweep")
-    sweep = module.current_sweep() if module else None
-    if module is None or sweep is None:
+    sweep = _sweep_of_this_process()
+    if sweep is None:
         return code
     from grpo_cli.display.jobs import print_jobs_table
 
@@ -87,7 +90,13 @@ def _close_sweep(code: int) -> int:
     for job in sweep.jobs:
         if job.error:
             print(f"job {job.number}: {job.error.splitlines()[0]}", file=sys.stderr)
-    return code or module.sweep_exit_code(sweep)
+    return code or sys.modules["grpo_cli.commands._sweep"].sweep_exit_code(sweep)
+
+
+def _sweep_of_this_process() -> Sweep | None:
+    """The multirun that has been run, if one has."""
+    module = sys.modules.get("grpo_cli.commands._sweep")
+    return module.current_sweep() if module else None
 
 
 def _run_job(cfg: DictConfig, overrides: list[str]) -> float | None:

@@ -72,8 +72,8 @@ def complete(line: str) -> list[str] | None:
 def _keys(word: str) -> list[str] | None:
     """The keys of a section that begin as typed; None for a key's first word, and below a key: Hydra knows those."""
     typed = word.lstrip("+")
-    section, dot, name = typed.partition(".")
-    if not dot or "." in name:
+    section, dot, name = typed.rpartition(".")
+    if not dot:
         return None
     from grpo_cli.config.schema import sections
 
@@ -82,7 +82,8 @@ def _keys(word: str) -> list[str] | None:
         return None
     plus = word[: len(word) - len(typed)]
     found = [field for field in fields.values() if field.name.startswith(name)]
-    return [f"{plus}{f.key}{'.' if any(k.name == 'dict' for k in f.kinds) else '='}" for f in found]
+    inside = [f"{plus}{s}." for s in sections() if s.startswith(f"{section}.{name}")]
+    return [f"{plus}{f.key}{'.' if any(k.name == 'dict' for k in f.kinds) else '='}" for f in found] + inside
 
 
 def _values_of(key: str, start: str) -> list[str] | None:

@@ -40,8 +40,10 @@ def check_command_line(argv: Sequence[str]) -> None:
     groups = places.groups(config_dirs(argv))
     for match in filter(None, map(_OVERRIDE.fullmatch, argv)):
         key, below, value = match.groups()
+        if key in sections() and "." in key and below.count(".") == 1:  # a section inside another
+            key, below = key + below, ""
         section, _, name = key.rpartition(".")
-        if key in RUN_KEYS or (not section and (below or name in groups or name in sections())):
+        if key in RUN_KEYS or key in sections() or (not section and (below or name in groups)):
             continue
         field = _field(section, name)
         if field is None:

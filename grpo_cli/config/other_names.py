@@ -201,9 +201,10 @@ def nearest_key(section: str, name: str) -> str | None:
     for fields in table.values():
         if name in fields:
             return fields[name].key
-    close = nearest(name, own)
+    inside = {s.rpartition(".")[2]: s for s in table if section and s.startswith(f"{section}.")}
+    close = nearest(name, [*own, *inside])
     if close:
-        return own[close].key
+        return own[close].key if close in own else inside[close]
     everywhere = {field.name: field.key for fields in table.values() for field in fields.values()}
     close = nearest(name, everywhere, cutoff=0.75)
     return everywhere[close] if close else None
@@ -221,7 +222,7 @@ def unknown(section: str, name: str) -> str:
     if became:
         return f"{key}: {became}."
     if not section:
-        near = nearest(name, [s for s in sections() if s] + ["reward"], cutoff=0.7)
+        near = nearest(name, [s for s in sections() if s and "." not in s] + ["reward"], cutoff=0.7)
         if near and near not in sections()[""]:
             return f"{key}: no such key or section; did you mean {near}?"
     meant = nearest_key(section, name)

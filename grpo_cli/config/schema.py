@@ -11,16 +11,19 @@ from grpo_cli.config.fields import Field, parse
 from grpo_cli.config.groups.dataset import DatasetConfig
 from grpo_cli.config.groups.evaluation import EvaluationConfig
 from grpo_cli.config.groups.guard import GuardConfig
-from grpo_cli.config.groups.launch import LaunchConfig
+from grpo_cli.config.groups.launch import DeepSpeedConfig, FsdpConfig, LaunchConfig
 from grpo_cli.config.groups.model import ModelConfig
+from grpo_cli.config.groups.nodes import NodesConfig
 from grpo_cli.config.groups.paths import PathsConfig
 from grpo_cli.config.groups.peft import PeftConfig
 from grpo_cli.config.groups.reward import RewardConfig
 from grpo_cli.config.groups.root import RootConfig, SweepConfig
+from grpo_cli.config.groups.slurm import SlurmConfig
 from grpo_cli.config.groups.tracker import TrackerConfig
 from grpo_cli.config.trl_fields import read_fields
 
-# In the order of the defaults list; "" holds the keys outside every group. `training` is not here: TRL declares it.
+# In the order of the defaults list; "" holds the keys outside every group, and a name with a dot is a section inside
+# another, which is declared before it. `training` is not here: TRL declares it.
 SECTIONS: dict[str, type] = {
     "": RootConfig,
     "model": ModelConfig,
@@ -28,6 +31,10 @@ SECTIONS: dict[str, type] = {
     "peft": PeftConfig,
     "guard": GuardConfig,
     "launch": LaunchConfig,
+    "launch.fsdp": FsdpConfig,
+    "launch.deepspeed": DeepSpeedConfig,
+    "launch.nodes": NodesConfig,
+    "launch.slurm": SlurmConfig,
     "evaluation": EvaluationConfig,
     "tracker": TrackerConfig,
     "paths": PathsConfig,
@@ -106,7 +113,8 @@ def defaults() -> dict[str, Any]:
     for section, declared in SECTIONS.items():
         values = {name: copy.deepcopy(field.default) for name, field in fields_of(section, declared).items()}
         if section:
-            tree[section] = values
+            above, _, name = section.rpartition(".")
+            (tree[above] if above else tree)[name] = values
         else:
             tree.update(values)
         if section == "dataset":  # the order in which a person reads a run

@@ -91,7 +91,7 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
         if name == "reward":
             found += check_rewards(value)
         elif name in table and name:
-            found += _check_section(name, value, table[name])
+            found += _check_section(name, value, table)
         elif name in table[""]:
             wrong = problem(table[""][name], value)
             found += [wrong] if wrong else []
@@ -104,8 +104,9 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
     return found
 
 
-def _check_section(section: str, value: Any, fields: dict[str, Field]) -> list[str]:
-    """Check a section's keys and values."""
+def _check_section(section: str, value: Any, table: dict[str, dict[str, Field]]) -> list[str]:
+    """Check a section's keys and values, and the sections inside it."""
+    fields = table[section]
     if not isinstance(value, dict):
         return [f"{section} must be a section with keys, not {value!r}; keys: {or_list(fields)}."]
     found = []
@@ -113,6 +114,9 @@ def _check_section(section: str, value: Any, fields: dict[str, Field]) -> list[s
         if section == "training" and name in SET_ELSEWHERE and given != fields[name].default:
             why, now = SET_ELSEWHERE[name]
             found.append(f"training.{name} is not set here ({why}); {now}.")
+            continue
+        if f"{section}.{name}" in table:
+            found += _check_section(f"{section}.{name}", given, table)
             continue
         wrong = problem(fields[name], given) if name in fields else unknown(section, str(name))
         if wrong:

@@ -15,12 +15,12 @@ import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
 from transformers import GenerationConfig
-from trl.models import unwrap_model_for_generation
 
 from grpo_cli.evaluation.metrics import summarise
 from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.recorder import Recorder
+from grpo_cli.training.gathered import policy_for_generation
 
 if TYPE_CHECKING:
     from grpo_cli.training.trainer import RunTrainer
@@ -85,21 +85,11 @@ class HeldOutEvaluation:
     def _generate_and_score(self) -> list[dict[str, Any]]:
         """This rank's share of the prompts: every world_size-th, so that all ranks have about as many."""
         accelerator = self.trainer.accelerator
-        arguments: Any = self.trainer.args
         rows = [{**self.dataset[i], "_index": i} for i in range(len(self.dataset))]
         rows = rows[accelerator.process_index :: accelerator.num_processes]
         results = []
         # The last batches of the ranks may be of different number; gathering happens once, after all of them.
-        with (
-            unwrap_model_for_generation(
-                self.trainer.model_wrapped,
-                accelerator,
-                gather_deepspeed3_params=arguments.ds3_gather_for_generation,
-                generation_kwargs=self._generation_config().to_dict(),
-                gradient_checkpointing_kwargs=arguments.gradient_checkpointing_kwargs,
-            ) as model,
-            torch.no_grad(),
-        ):
+        with policy_for_generation(self.trainer) as model, torch.no_grad():
             size = self.settings["batch_size"]
             for start in range(0, len(rows), size):
                 results += self._score_batch(rows[start : start + size], model)

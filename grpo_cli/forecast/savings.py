@@ -99,18 +99,14 @@ def _usual(setup: Setup) -> dict[str, tuple[Callable[[Setup], Setup], str]]:
 def _sharded(setup: Setup) -> dict[str, tuple[Callable[[Setup], Setup], str]]:
     """The ways of sharding that divide more than the present one."""
     order = ("none", "zero1", "zero2", "fsdp2", "zero3")
-    costs = {
-        "zero2": "gradients and optimizer shared out; needs deepspeed",
-        "fsdp2": "weights too; they are gathered layer by layer",
-        "zero3": "weights too; needs deepspeed",
+    presets = {
+        "zero2": ("launch=deepspeed_zero2", "gradients and optimizer are shared out; needs deepspeed"),
+        "fsdp2": ("launch=fsdp2", "weights are shared out too, and gathered layer by layer"),
+        "zero3": ("launch=deepspeed_zero3", "weights are shared out too; needs deepspeed"),
     }
-    now = order.index(setup.sharding) if setup.sharding in order else len(order)
 
     def sharded(name: str) -> Callable[[Setup], Setup]:
         return lambda s: replace(s, sharding=name, shards=s.replicas)
 
-    return {
-        f"launch.sharding={name}": (sharded(name), cost)
-        for name, cost in costs.items()
-        if order.index(name) > now and setup.can_shard
-    }
+    further = [name for name in presets if order.index(name) > order.index(setup.sharding)]
+    return {presets[name][0]: (sharded(name), presets[name][1]) for name in further} if setup.can_shard else {}

@@ -34,6 +34,7 @@ def worker_environment(
     run_id: str,
     threads: int | None,
     cores: int,
+    deepspeed: bool = False,
 ) -> dict[str, str]:
     """Build the workers' environment.
 
@@ -46,6 +47,7 @@ def worker_environment(
         run_id: the launch's own name.
         threads: `launch.threads`; None leaves OMP_NUM_THREADS to the user, else `cores // world_size`.
         cores: usable CPU cores.
+        deepspeed: whether DeepSpeed carries the ranks.
 
     Returns:
         A complete environment.
@@ -67,7 +69,8 @@ def worker_environment(
     env["PYTHONPATH"] = python_path(env.get("PYTHONPATH", ""))
     env["PYTHONSAFEPATH"] = "1"
     if kind == "cpu":
-        env["ACCELERATE_USE_CPU"] = "true"
+        # Where accelerate is told of the CPU it leaves DeepSpeed out; it finds the CPU by training.use_cpu as well.
+        env |= {"DS_ACCELERATOR": "cpu"} if deepspeed else {"ACCELERATE_USE_CPU": "true"}
         if world_size > 1 and Path("/sys/class/net/lo").exists():
             # gloo takes the interface the host's name resolves to, which in a container may lead nowhere.
             env.setdefault("GLOO_SOCKET_IFNAME", "lo")

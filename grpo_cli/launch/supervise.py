@@ -14,6 +14,7 @@ from pathlib import Path
 
 from grpo_cli.errors import EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_SIGINT, EXIT_SIGTERM
 from grpo_cli.launch.failure import Failure, error_reports, explain, oom_kill_count, rank_deaths, read_tail
+from grpo_cli.launch.meeting import Peers
 from grpo_cli.launch.outcome import Outcome
 from grpo_cli.launch.plan import LaunchPlan
 from grpo_cli.launch.signals import Interrupted, SignalWatch, exit_code_for
@@ -36,6 +37,7 @@ def supervise(
     on_tick: Callable[[], None],
     grace_seconds: float | None = None,
     on_stop: Callable[[str], None] | None = None,
+    peers: Peers | None = None,
 ) -> Outcome:
     """Start the workers, watch them to their end, and clean up after them.
 
@@ -48,6 +50,7 @@ def supervise(
         on_tick: called about every 0.1 s (the live display) until the run has ended, and once after.
         grace_seconds: how long a stop may take; the plan's own by default.
         on_stop: called once with a sentence for the user when a signal has arrived.
+        peers: the run's other nodes: a stop or a failure of one of them ends this launch too.
 
     Returns:
         The outcome of a run that ended by itself, well or not.
@@ -58,6 +61,8 @@ def supervise(
     grace = plan.grace_seconds if grace_seconds is None else grace_seconds
     started = time.monotonic()
     _clear_leftovers(folder)
+    for name, text in plan.files.items():
+        jsonl.write_atomic(folder.root / name, text)
     log_start = folder.worker_log.stat().st_size if folder.worker_log.exists() else 0
     events_start = folder.events.stat().st_size if folder.events.exists() else 0
     oom_before = oom_kill_count()
@@ -65,7 +70,7 @@ def supervise(
     # In the foreground Ctrl-C belongs to the worker (the terminal gives it one too) and its debugger.
     with SignalWatch(deaf=("SIGINT",) if plan.foreground else ()) as watch:
         with _running(plan, folder) as (process, tree):
-            _follow(process, tree, folder, watch, on_tick, on_stop, grace, events_start, plan.foreground)
+            _follow(process, tree, folder, watch, on_tick, on_stop, grace, events_start, plan.foreground, peers)
         returncode = process.returncode if process.returncode is not None else -9
         folder.stop_request.unlink(missing_ok=True)
         with suppress(Exception):  # everything has ended; a display that fails now must not hide how
@@ -87,6 +92,8 @@ def supervise(
             seconds=seconds,
         )
         raise Interrupted(exit_code_for(watch.first), outcome)
+    if peers is not None and peers.broken and returncode != 0:
+        return Outcome(EXIT_FAILED, "failed", None, peers.broken, seconds)
     if returncode == 0:
         return Outcome(EXIT_DONE, "completed", None, None, seconds)
     stopped = _stopped_from_outside(returncode, folder, log_start)
@@ -156,6 +163,7 @@ def _follow(
     grace: float,
     events_start: int,
     foreground: bool,
+    peers: Peers | None = None,
 ) -> None:
     """Tick until the command has ended, or until it has to be killed (which the caller does)."""
     next_refresh = 0.0
@@ -165,9 +173,19 @@ def _follow(
         if now >= next_refresh:
             tree.refresh()
             next_refresh = now + REFRESH_SECONDS
+        if peers is not None:
+            peers.pump()
+            if peers.broken:
+                return
+            if peers.stop and watch.first is None:
+                watch.take(peers.stop)
         if watch.count and deadline is None:
             deadline = now + grace
-            if not _ask_to_stop(process, folder, watch, on_stop, grace, events_start, foreground):
+            if peers is not None and peers.tell_stop(watch.first or "SIGTERM"):
+                deadline += TERM_SECONDS + REFRESH_SECONDS  # node 0 has its grace first, and says how it ended
+                if on_stop is not None:
+                    on_stop(f"{watch.first}: asking node 0 to stop the run; again to stop at once.")
+            elif not _ask_to_stop(process, folder, watch, on_stop, grace, events_start, foreground):
                 return
         elif deadline is not None and (watch.count > 1 or now > deadline):
             return

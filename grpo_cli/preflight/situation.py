@@ -18,6 +18,7 @@ from grpo_cli.errors import ConfigError
 from grpo_cli.forecast.architecture import Architecture, read_architecture
 from grpo_cli.launch.hardware import Gpu, Hardware
 from grpo_cli.launch.plan import plan_launch
+from grpo_cli.launch.slurm.request import job_hardware
 from grpo_cli.preflight.batch import BatchPlan
 from grpo_cli.preflight.rows import Rows, known_rows
 
@@ -176,6 +177,7 @@ def situation_of(config: dict[str, Any], hardware: Hardware, **facts: Any) -> Si
         **facts: other fields of `Situation`.
     """
     launch = config["launch"]
+    hardware = job_hardware(launch, hardware)
     try:
         plan = plan_launch(launch, config["training"], Path(), hardware=hardware)
     except ConfigError as error:

@@ -16,6 +16,8 @@ from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, read_result
 
 # Keys that say how a run is watched or started, not what it computes.
 NOT_COMPARED = ("resume", "resume_from", "display", "dry_run", "sweep")
+# Of `launch`: which node this is, where nodes meet and what is asked of Slurm may change between two starts.
+LAUNCH_NOT_COMPARED = ("nodes", "slurm")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ def fingerprint(config: Mapping[str, Any], sources: Mapping[str, Any]) -> str:
         sources: reward sources with their hashes, so that an edited reward is another run.
     """
     compared = {key: value for key, value in config.items() if key not in NOT_COMPARED}
+    launch = compared.get("launch") or {}
+    compared["launch"] = {key: value for key, value in launch.items() if key not in LAUNCH_NOT_COMPARED}
+    compared["nodes"] = (launch.get("nodes") or {}).get("count", 1)
     text = json.dumps([compared, sources], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -104,7 +109,7 @@ def explicit(path: Path) -> Resumption:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two configurations, one `key: old → new` a line, leaving out what does not matter."""
-    flat_old, flat_new = _flat(old), _flat(new)
+    flat_old, flat_new = flatten(old), flatten(new)
     return [
         f"{key}: {flat_old.get(key, 'not set')} → {flat_new.get(key, 'not set')}"
         for key in sorted({*flat_old, *flat_new})
@@ -112,13 +117,13 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested mapping as dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{name}.")
+            flat |= flatten(value, f"{name}.")
         else:
             flat[name] = value
     return flat

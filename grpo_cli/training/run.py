@@ -27,6 +27,7 @@ from grpo_cli.training.account import describe, outcome
 from grpo_cli.training.arguments import build_arguments, check_data_size
 from grpo_cli.training.auto import Resolved, resolve_auto
 from grpo_cli.training.callbacks import Evaluating, Reporting, Stopping
+from grpo_cli.training.gathered import when_prepared
 from grpo_cli.training.model import (
     build_problem,
     check_model,
@@ -109,8 +110,7 @@ def train(
     describe(recorder, folder, config, trainer, data, resolved, start_step=step_of_resume(checkpoint))
 
     if evaluation and config["evaluation"]["baseline"] and not checkpoint:
-        recorder.phase("evaluating")
-        evaluation.run(step=0)
+        when_prepared(trainer, lambda: measure_baseline(evaluation, recorder))
     recorder.phase("training")
     trained_from = time.perf_counter()
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -137,6 +137,13 @@ def train(
     state.wait_for_everyone()
     recorder.phase("done")
     return stopping.stopped_by
+
+
+def measure_baseline(evaluation: HeldOutEvaluation, recorder: Recorder) -> None:
+    """Evaluate the policy as it is before any training."""
+    recorder.phase("evaluating")
+    evaluation.run(step=0)
+    recorder.phase("training")
 
 
 def check_world_size(actual: int) -> None:

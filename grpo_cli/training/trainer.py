@@ -22,6 +22,8 @@ from grpo_cli.runs.checkpoints import mark_complete
 from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.disk import saving
 from grpo_cli.runs.recorder import Recorder
+from grpo_cli.training.cpu_fsdp import let_fsdp_run_on_cpu
+from grpo_cli.training.gathered import unsharded
 
 # What a checkpoint of transformers lacks to go on exactly where it stopped; one file per rank.
 ROLLOUT_STATE = "rollout_state_rank{rank}.pt"
@@ -53,6 +55,19 @@ class RunTrainer(GRPOTrainer):
         self.completion_tokens = 0
         self.last_completions: list[dict[str, Any]] = []
         self._pending_state: dict[str, Any] | None = None
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Create accelerate's Accelerator, which shards CPU ranks too."""
+        let_fsdp_run_on_cpu()
+        super().create_accelerator_and_postprocess()
+
+    def _generate_single_turn(self, *positional: Any, **arguments: Any) -> Any:
+        """Generate as TRL does, under FSDP2 with weights gathered once and not anew for every token of every layer.
+
+        TRL's ranks would also wait for each other for ever where one needs more tokens than another.
+        """
+        with unsharded(self.accelerator.unwrap_model(self.model_wrapped)):
+            return super()._generate_single_turn(*positional, **arguments)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Generate as TRL does, then record the batch before TRL's buffer of logs drops it."""

@@ -19,6 +19,7 @@ import traceback  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from grpo_cli.errors import EXIT_DONE, EXIT_FAILED, ConfigError, GrpoTrainError  # noqa: E402
+from grpo_cli.launch.nodes import NODE  # noqa: E402
 from grpo_cli.runs.disk import write_problem  # noqa: E402
 from grpo_cli.runs.folder import RunFolder  # noqa: E402
 from grpo_cli.runs.jsonl import write_json  # noqa: E402
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> int:
         arguments: the run folder; before it `--probe` where two steps are measured and nothing is trained.
     """
     rank = int(os.environ.get("RANK", "0"))
-    folder = RunFolder(Path(arguments[-1]))
+    folder = RunFolder(Path(arguments[-1]), int(os.environ.get(NODE, "0")))
     Recorder(folder, enabled=rank == 0).phase("starting")
     try:
         from omegaconf import OmegaConf

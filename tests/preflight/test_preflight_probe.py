@@ -178,7 +178,7 @@ def test_the_peak_is_of_the_phase_and_not_of_one_before() -> None:
 
 
 @pytest.mark.parametrize(
-    ("launch", "says"), [({"nodes": {"count": 2}}, "launch.nodes.count=1"), ({"kind": "slurm"}, "Slurm")]
+    ("launch", "says"), [({"nodes": {"count": 2}}, "launch.nodes.count=1"), ({"slurm": {"submit": True}}, "Slurm")]
 )
 def test_launches_that_need_other_machines_are_refused(launch: dict, says: str, machines: Callable) -> None:
     with pytest.raises(ConfigError, match=says):

@@ -22,6 +22,8 @@ from grpo_cli.preflight.rules import (
     resume,
     sampling,
     schedule,
+    sharding,
+    slurm,
     tracker,
     vllm,
 )
@@ -33,6 +35,8 @@ Rule = Callable[[Situation], Iterable[Finding]]
 RULES: tuple[Rule, ...] = (
     *files.RULES,
     *hardware.RULES,
+    *sharding.RULES,
+    *slurm.RULES,
     *batch.RULES,
     *data_size.RULES,
     *packages.RULES,
