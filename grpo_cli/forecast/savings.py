@@ -41,6 +41,29 @@ def savings(setup: Setup, overrides: dict[str, tuple[Callable[[Setup], Setup], s
     return sorted((s for s in found if s.bytes > 0.01 * now), key=lambda s: -s.bytes)
 
 
+def combination(setup: Setup, limit: float, most: int = 6) -> str | None:
+    """Overrides that together bring the peak under a limit: the largest saving, then the largest of what is left.
+
+    Args:
+        setup: the run.
+        limit: bytes that are there.
+        most: overrides to take at most.
+
+    Returns:
+        The overrides, separated by blanks; None where even all of them are not enough.
+    """
+    taken: dict[str, str] = {}
+    for _ in range(most):
+        if forecast(setup).peak <= limit:
+            return " ".join(taken.values())
+        best = next(iter(savings(setup)), None)
+        if best is None:
+            return None
+        setup = _usual(setup)[best.override][0](setup)
+        taken |= {part.partition("=")[0]: part for part in best.override.split()}
+    return " ".join(taken.values()) if forecast(setup).peak <= limit else None
+
+
 def _usual(setup: Setup) -> dict[str, tuple[Callable[[Setup], Setup], str]]:
     """The overrides that may save memory and are not taken already."""
     found: dict[str, tuple[Callable[[Setup], Setup], str]] = {}

@@ -134,7 +134,7 @@ class Situation:
             if not equals or not _KEY.fullmatch(key):
                 return None
             *sections, name = key.split(".")
-            if sections[0] in ("launch", "hydra"):
+            if sections[0] == "hydra":
                 return None
             node = config
             for section in sections:
@@ -143,6 +143,9 @@ class Situation:
                 node = node[section]
             node[name] = _plain(text)
         changed = replace(self, config=config)
+        if config["launch"] != self.config["launch"]:
+            facts = ("folder", "named", "env", "installed", "free_bytes")
+            changed = situation_of(config, self.hardware, **{name: getattr(self, name) for name in facts})
         # Counting rows and reading a model's config once is enough.
         for name, section in (("rows", "dataset"), ("architecture", "model")):
             if name in self.__dict__ and config[section] == self.config[section]:

@@ -8,7 +8,7 @@ import pytest
 
 from grpo_cli.forecast.architecture import from_config
 from grpo_cli.forecast.memory import GENERATION, Setup, forecast
-from grpo_cli.forecast.savings import savings
+from grpo_cli.forecast.savings import combination, savings
 from grpo_cli.forecast.states import states
 
 LLAMA_8B = from_config(
@@ -110,3 +110,13 @@ def test_sharding_and_offloading_are_advised_where_they_can_be_set() -> None:
     assert not any("launch=" in saving.override for saving in savings(replace(ddp, can_shard=False)))
     further = {saving.override for saving in savings(replace(FSDP2, sharding="zero2", can_shard=True))}
     assert "launch.deepspeed.offload_optimizer_device=cpu" in further and "launch=deepspeed_zero2" not in further
+
+
+def test_several_overrides_together_fit_where_none_does_alone() -> None:
+    ddp = replace(MIXED, replicas=8, can_shard=True, reference=True, micro_batch=8, completion=4096)
+    limit = 40 * GIB
+    assert all(forecast(ddp).peak - saving.bytes > limit for saving in savings(ddp) if saving.override != "peft=lora")
+    together = combination(ddp, limit)
+    assert together is not None and len(together.split()) > 1
+    assert len({part.partition("=")[0] for part in together.split()}) == len(together.split())
+    assert combination(ddp, 1.0) is None and combination(ddp, 1e15) == ""
