@@ -114,8 +114,7 @@ def test_sharding_and_offloading_are_advised_where_they_can_be_set() -> None:
 
 def test_several_overrides_together_fit_where_none_does_alone() -> None:
     ddp = replace(MIXED, replicas=8, can_shard=True, reference=True, micro_batch=8, completion=4096)
-    limit = 40 * GIB
-    assert all(forecast(ddp).peak - saving.bytes > limit for saving in savings(ddp) if saving.override != "peft=lora")
+    limit = 0.8 * (forecast(ddp).peak - savings(ddp)[0].bytes)  # below what the best one leaves
     together = combination(ddp, limit)
     assert together is not None and len(together.split()) > 1
     assert len({part.partition("=")[0] for part in together.split()}) == len(together.split())
