@@ -11,7 +11,7 @@ from grpo_cli.config.freeze import as_dict
 from grpo_cli.errors import ConfigError
 from grpo_cli.launch.hardware import Hardware
 from grpo_cli.preflight.finding import ERROR, WARNING
-from grpo_cli.preflight.objective import settle_objective
+from grpo_cli.preflight.objective import settle_objective, settle_selection
 from grpo_cli.preflight.rules import light_findings
 from grpo_cli.preflight.situation import situation_of
 
@@ -33,7 +33,10 @@ def prepare(cfg: DictConfig, hardware: Hardware) -> None:
     findings = light_findings(situation_of(as_dict(cfg), hardware))
     if problems := [finding.sentence for finding in findings if finding.severity == ERROR]:
         raise ConfigError(*problems)
-    cfg.objective = settle_objective(as_dict(cfg))
+    config = as_dict(cfg)
+    cfg.objective = settle_objective(config)
+    for part in ("early_stopping", "best"):
+        cfg.evaluation[part].metric = settle_selection(config, part)
     for finding in findings:
         if finding.severity == WARNING and finding.sentence not in _told:
             _told.add(finding.sentence)  # once, however many jobs a multirun has
@@ -42,7 +45,7 @@ def prepare(cfg: DictConfig, hardware: Hardware) -> None:
 
 def make_absolute(cfg: DictConfig) -> None:
     """Make the paths of the user's own reward files absolute, so that a run resumes from any directory."""
-    for entry in cfg.reward.values():
+    for entry in (*cfg.reward.values(), *(cfg.evaluation.reward or {}).values()):
         path, colon, name = str(entry.get("target") or "").partition(".py:")
         if colon:
             entry.target = f"{Path(path + '.py').expanduser().absolute()}:{name}"

@@ -21,7 +21,7 @@ from grpo_cli.launch.plan import plan_launch
 from grpo_cli.launch.slurm import client
 from grpo_cli.launch.slurm.files import SlurmFiles
 from grpo_cli.launch.slurm.script import array_numbers, job_script
-from grpo_cli.rewards.source import reward_sources
+from grpo_cli.rewards.source import run_sources
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_atomic, write_json
 from grpo_cli.runs.result import now, read_json
@@ -55,7 +55,7 @@ def submit_run(
         print(f"# {plan.kind}, {plan.world_size} process{'es' * (plan.world_size > 1)}: {plan.why}")
         print(script_of(config, new.root), end="")
         return None
-    identity = fingerprint(as_dict(for_job(cfg)), reward_sources(config["reward"]))
+    identity = fingerprint(as_dict(for_job(cfg)), run_sources(config))
     resumption = choose_run(config, identity, new, alone)
     folder = resumption.folder if resumption else new
     files = SlurmFiles(folder.root)

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from grpo_cli.errors import EXIT_DONE, EXIT_SIGINT, GrpoTrainError
+from grpo_cli.errors import EXIT_DONE, EXIT_FAILED, EXIT_SIGINT, GrpoTrainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +115,8 @@ def _run_job(cfg: DictConfig, overrides: list[str]) -> float | None:
     finished = run_job(cfg, overrides)
     if finished and finished.result["exit_code"]:
         raise SystemExit(finished.result["exit_code"])
+    if finished and not finished.result.get("reproduction", {}).get("identical", True):
+        raise SystemExit(EXIT_FAILED)
     return None
 
 

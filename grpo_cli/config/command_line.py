@@ -2,7 +2,8 @@
 
 `model=Qwen/Qwen3-0.6B` becomes `model=hub model.name=Qwen/Qwen3-0.6B`, `dataset=rows.jsonl` becomes `dataset=custom
 dataset.path=rows.jsonl`, `reward=[format,my_rewards.py:polite]` becomes `reward=[format]` with
-`reward.polite.target=my_rewards.py:polite`, and `resume=<run folder>` is preceded by the overrides recorded there.
+`reward.polite.target=my_rewards.py:polite`, `evaluation.reward=[…]` and `evaluation.datasets=[…]` become one choice of
+the group each, and `resume=<run folder>` is preceded by the overrides recorded there.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from grpo_cli.config.places import choices, search_path
+from grpo_cli.config.suggest import did_you_mean
 from grpo_cli.errors import ConfigError
 
 # TRL's names for what is decided for the whole run here.
 RUN_KEYS = {"training.output_dir": "hydra.run.dir", "training.resume_from_checkpoint": "resume"}
 # group → (the choice that takes any value, the key that holds it)
 OPEN_GROUPS = {"model": ("hub", "model.name"), "dataset": ("custom", "dataset.path")}
+# Sections of `evaluation` that hold entries of a group: → (the group, the key that holds a free value)
+EVALUATION_LISTS = {"evaluation.datasets": ("dataset", "path"), "evaluation.reward": ("reward", "target")}
+# What may be said beside `reproduce=<run folder>`: where the new run goes and how it is watched.
+REPRODUCE_KEYS = ("reproduce", "name", "paths", "hydra", "display", "dry_run", "resume")
 DATA_FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".jsonl.gz", ".json.gz", ".csv.gz")
 _UNQUOTED = re.compile(r"[\w/\-\\+.$%*@?|:]+")
 _OWN_REWARD = re.compile(r"[^,\[\]'\"]+:[A-Za-z_]\w*")  # my_rewards.py:polite, package.module:polite
@@ -39,12 +45,14 @@ def rewrite(argv: Sequence[str]) -> list[str]:
     """
     extra = config_dirs(argv)
     out: list[str] = []
-    for arg in _with_recorded([_as_run_key(a) for a in argv]):
+    for arg in _with_recorded(_reproducing([_as_run_key(a) for a in argv])):
         group, equals, value = arg.partition("=")
         if equals and group in OPEN_GROUPS and value:
             out += _open_value(group, value, extra)
         elif equals and group == "reward" and _OWN_REWARD.search(value):
             out += _own_rewards(value)
+        elif equals and group in EVALUATION_LISTS and value.startswith("[") and value != "[]":
+            out += _of_evaluation(group, value, extra)
         else:
             out.append(arg)
     return out
@@ -134,6 +142,26 @@ def _own_rewards(value: str) -> list[str]:
     return [f"reward=[{chosen}]", *(f"reward.{name}.target={_quoted(target)}" for name, target in own.items())]
 
 
+def _of_evaluation(section: str, value: str, extra: Sequence[Path]) -> list[str]:
+    """Rewrite `evaluation.datasets=[gsm8k,rows.jsonl]`: choices of the group, or values that are none."""
+    group, key = EVALUATION_LISTS[section]
+    out: list[str] = []
+    for item in (word.strip().strip("'\"") for word in value.strip("[]").split(",")):
+        if item in choices(group, extra):
+            out.append(f"+{group}@{section}.{item}={item}")
+            continue
+        if not item or (group == "reward" and ":" not in item):
+            known = ", ".join(choices(group, extra))
+            raise ConfigError(
+                f"{section}={value}: '{item}' is no choice of the group {group}"
+                f"{did_you_mean(item, choices(group, extra)) or '.'} Choices: {known}."
+            )
+        # The name in the metrics: the function's, or the file's or hub id's last part without its ending.
+        name = item.rpartition(":")[2] if group == "reward" else Path(item).name.split(".")[0] or "data"
+        out.append(f"++{section}.{re.sub(r'[^A-Za-z0-9_-]', '_', name)}.{key}={_quoted(item)}")
+    return out
+
+
 def _quoted(value: str) -> str:
     """Quote a path as Hydra's override grammar wants it."""
     return value if _UNQUOTED.fullmatch(value) else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
@@ -166,6 +194,32 @@ def _with_recorded(argv: Sequence[str]) -> list[str]:
     reopened = {key for group, (_, key) in OPEN_GROUPS.items() if group in given}
     recorded = [o for o in _read_list(file) if _key(o) not in given | reopened | {"resume", "dry_run"}]
     return [*recorded, *argv]
+
+
+def _reproducing(argv: Sequence[str]) -> list[str]:
+    """Complete `reproduce=<run folder>`: an absolute path, the run's own name, and no resuming.
+
+    Raises:
+        ConfigError: the folder is no run, or something else is set that would make it another one.
+    """
+    given = next((a.partition("=")[2].strip("'\"") for a in reversed(argv) if a.startswith("reproduce=")), "")
+    if given in ("", "null"):
+        return list(argv)
+    path = Path(given).expanduser().absolute()
+    if not (path / "config.yaml").exists():
+        raise ConfigError(f"reproduce={given}: there is no run in that folder (a run folder holds config.yaml).")
+    changes = [a for a in argv if _key(a).split(".")[0] not in REPRODUCE_KEYS or a in ("-m", "--multirun")]
+    if changes:
+        raise ConfigError(
+            f"reproduce={given} takes all settings from that run, so {' '.join(changes)} cannot be given beside it; "
+            f"leave it out (allowed: {', '.join(REPRODUCE_KEYS[1:])})."
+        )
+    from omegaconf import OmegaConf
+
+    name = OmegaConf.select(OmegaConf.load(path / "config.yaml"), "name")
+    rest = [a for a in argv if not a.startswith(("reproduce=", "resume="))]
+    named = [] if any(a.startswith("name=") for a in rest) or not name else [f"name={_quoted(str(name))}"]
+    return [f"reproduce={_quoted(str(path))}", "resume=never", *named, *rest]
 
 
 def _read_list(file: Path) -> list[str]:

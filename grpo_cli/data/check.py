@@ -32,11 +32,12 @@ _OF_THE_WHOLE = ("mixture", "mixture_stopping", "shuffle_buffer", "overlap")
 _JSON_DOCUMENT_LIMIT = 4_000_000  # bytes: a JSON document has to be read whole to see its first row
 
 
-def sources_of(cfg: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+def sources_of(cfg: Mapping[str, Any], key: str = "dataset") -> list[tuple[str, str, dict[str, Any]]]:
     """List the sources of a `dataset` node with every key set.
 
     Args:
         cfg: the node.
+        key: where it stands in the config, for messages.
 
     Returns:
         (name, config node for messages, complete config) for each source; a plain data set is the one
@@ -47,8 +48,8 @@ def sources_of(cfg: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     """
     whole = {**DEFAULTS, **{k: None if v == "???" else v for k, v in cfg.items()}}
     if not whole["mixture"]:
-        _one_source(whole, "dataset")
-        return [("dataset", "dataset", whole)]
+        _one_source(whole, key)
+        return [("dataset", key, whole)]
     for key in ("path", "generator", "test_path", "name", "revision", "data_files"):
         if whole[key]:
             raise ConfigError(
@@ -92,26 +93,27 @@ def generator_options(cfg: Mapping[str, Any]) -> dict[str, Any]:
     return {**(cfg["generator_kwargs"] or {}), **short}
 
 
-def required_data_files(cfg: Mapping[str, Any]) -> list[str]:
+def required_data_files(cfg: Mapping[str, Any], key: str = "dataset") -> list[str]:
     """Check a `dataset` node as far as that takes no heavy import and no network.
 
     Args:
         cfg: the node (missing keys take their defaults).
+        key: where it stands in the config, for messages.
 
     Returns:
         One sentence per problem; empty when nothing wrong is to be seen.
     """
     try:
-        sources = sources_of(cfg)
+        sources = sources_of(cfg, key)
     except ConfigError as error:
         return list(error.problems)
     problems: list[str] = []
-    for _, key, source in sources:
+    for _, at, source in sources:
         try:
-            problems += _values(source, key)
-            problems += _source(source, key)
+            problems += _values(source, at)
+            problems += _source(source, at)
         except ConfigError as error:
-            problems += [p if p.startswith(key) else f"{key}: {p}" for p in error.problems]
+            problems += [p if p.startswith(at) else f"{at}: {p}" for p in error.problems]
     return list(dict.fromkeys(problems))
 
 

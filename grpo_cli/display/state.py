@@ -46,6 +46,7 @@ class RunState:
     evals: list[dict[str, Any]] = field(default_factory=list)
     sample: dict[str, Any] | None = None
     warnings: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    findings: list[dict[str, Any]] = field(default_factory=list)
     resolved: dict[str, tuple[Any, str]] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
     # (training clock, step, tokens) after each of the recent steps
@@ -87,13 +88,13 @@ class RunState:
     @property
     def held_out_key(self) -> str:
         """The held-out metric to show: accuracy where a reward says what is correct, else the mean reward."""
-        has_accuracy = any(number(e, "eval/accuracy") is not None for e in self.evals)
-        return "eval/accuracy" if has_accuracy else "eval/reward"
+        has_accuracy = any(number(e, "eval/held_out/accuracy") is not None for e in self.evals)
+        return "eval/held_out/accuracy" if has_accuracy else "eval/held_out/reward"
 
     @property
     def held_out_name(self) -> str:
         """`accuracy` or `reward`, whichever is shown of the held-out evaluations."""
-        return self.held_out_key.removeprefix("eval/")
+        return self.held_out_key.removeprefix("eval/held_out/")
 
     @property
     def held_out(self) -> list[Point]:
@@ -143,6 +144,7 @@ class RunState:
         """Forget what an earlier session of this run was doing; what it reached stays."""
         self.started, self.phase = None, ""
         self.warnings.clear()
+        self.findings = []
         self._restart_clock()
 
     def forget_metrics(self) -> None:
@@ -190,6 +192,9 @@ class RunState:
         message = str(record.get("message", ""))
         if message and (not self.warnings or self.warnings[-1] != message):
             self.warnings.append(message)
+
+    def _on_doctor(self, record: dict[str, Any], time: float) -> None:
+        self.findings.append(record)
 
     # ------------------------------------------------------------------ the training clock
 

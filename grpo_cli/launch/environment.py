@@ -58,7 +58,7 @@ def worker_environment(
     for name in _OURS:
         if name in extra:
             raise ConfigError(f"launch.env.{name} is grpo-train's own variable; take it out of launch.env.")
-    env = {k: v for k, v in base.items() if k not in _FOREIGN and not k.startswith(_FOREIGN_PREFIXES)}
+    env = without_foreign(base)
     env.setdefault("OMP_NUM_THREADS", str(max(1, cores // world_size)))
     # Threads that spin while they wait for each other slow a busy machine down tenfold; threads that sleep at
     # once make an idle one a third slower. So they spin, briefly (libgomp, which torch brings), then sleep.
@@ -84,6 +84,11 @@ def worker_environment(
         env["OMP_NUM_THREADS"] = str(threads)
     env |= {RUN_ID: run_id, WORLD_SIZE: str(world_size), KIND: kind, COMPOSER: own_identity()}
     return env
+
+
+def without_foreign(base: Mapping[str, str]) -> dict[str, str]:
+    """An environment without what an outer launcher left in it for processes of its own."""
+    return {k: v for k, v in base.items() if k not in _FOREIGN and not k.startswith(_FOREIGN_PREFIXES)}
 
 
 def python_path(inherited: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from grpo_cli.config.suggest import did_you_mean, nearest
+from grpo_cli.config.suggest import did_you_mean, nearest, or_list
 from grpo_cli.errors import ConfigError
-from grpo_cli.evaluation.metrics import metric_names
+from grpo_cli.evaluation.metrics import is_metric, metric_names
 
+# Before the name of a training metric where evaluations are compared by it.
+TRAIN_PREFIX = "train/"
 TRAIN_METRICS = (
     "reward", "reward_std", "frac_reward_zero_std", "loss", "kl", "entropy", "completions/clipped_ratio",
     "clip_ratio/low_mean", "clip_ratio/low_min", "clip_ratio/high_mean", "clip_ratio/high_max",
@@ -22,21 +24,66 @@ def settle_objective(config: Mapping[str, Any]) -> str:
     Raises:
         ConfigError: a metric that this run will not have.
     """
-    correctness = [name for name, entry in config["reward"].items() if entry.get("correctness")]
-    names = metric_names(config["reward"], correctness)
+    names = metric_names(config)
     objective = config["objective"]
     if objective == "auto":
-        return names[0]
-    if objective in names:
+        return names[0] if names else "reward"
+    if is_metric(config, objective):
         return objective
     known = [*names, *train_metrics(config["reward"])]
     # A reward may log metrics of its own, so a name like none of these passes.
     if objective.startswith("eval/") or (objective not in known and nearest(objective, known, cutoff=0.75)):
-        hint = did_you_mean(objective, known) or f"; it measures {', '.join(names)}"
-        if objective == "eval/accuracy":
-            hint = ": no reward tells right from wrong; write reward.<name>.correctness=true, or objective=eval/reward"
-        raise ConfigError(f"objective: this run will not measure {objective}{hint}")
+        raise ConfigError(
+            f"objective: this run will not measure {objective}{_hint('objective', objective, config, known)}"
+        )
     return objective
+
+
+def settle_selection(config: Mapping[str, Any], part: str) -> str | None:
+    """The metric that early stopping, or the choice of the best model, goes by.
+
+    Args:
+        config: the configuration as plain containers.
+        part: `early_stopping` or `best`.
+
+    Returns:
+        Its full name; None where it is off.
+
+    Raises:
+        ConfigError: a metric that this run will not have, or one of training that is not named in full.
+    """
+    key = f"evaluation.{part}.metric"
+    metric = config["evaluation"][part]["metric"]
+    if metric is None:
+        return None
+    names = metric_names(config)
+    if metric == "auto" and names:
+        return names[0]
+    if is_metric(config, metric):
+        return metric
+    of_training = train_metrics(config["reward"])
+    inner = metric.removeprefix(TRAIN_PREFIX)
+    if metric.startswith(TRAIN_PREFIX) and (inner in of_training or not nearest(inner, of_training, cutoff=0.75)):
+        return metric
+    if metric in of_training:
+        # What is optimised says little about what was learned: it is taken only where it is surely meant.
+        instead = f"{key}={names[0]}" if names else "a data set in evaluation.datasets"
+        raise ConfigError(f"{key}={metric} is a metric of training; write {instead}, or {key}={TRAIN_PREFIX}{metric}")
+    known = [*names, *(f"{TRAIN_PREFIX}{name}" for name in of_training)]
+    raise ConfigError(f"{key}: this run will not measure {metric}{_hint(key, metric, config, known)}")
+
+
+def _hint(key: str, metric: str, config: Mapping[str, Any], known: list[str]) -> str:
+    """What to write in place of a metric that will not be there."""
+    names = metric_names(config)
+    last = metric.rpartition("/")[2]
+    reward = next((name for name in names if name.endswith("/reward")), None)
+    if last == "accuracy" and reward and not any(name.endswith("/accuracy") for name in names):
+        return f": no reward tells right from wrong; write reward.<name>.correctness=true, or {key}={reward}"
+    same = [name for name in names if name.rpartition("/")[2] == last]
+    if same and metric not in same:
+        return f"; did you mean '{same[0]}'?"
+    return did_you_mean(metric, known) or f"; it measures {or_list(names)}"
 
 
 def train_metrics(rewards: Iterable[str]) -> list[str]:

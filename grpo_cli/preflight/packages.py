@@ -73,7 +73,7 @@ def _needed(config: Mapping[str, Any], on_cpu: bool) -> Iterator[tuple[str, tupl
     training, model, method = config["training"], config["model"], config["peft"]["method"]
     if method != "none":
         yield f"peft={method}", ("peft",), "peft", "peft=none"
-    if method == "qlora":
+    if method == "qlora" and not on_cpu:
         yield "peft=qlora", ("bitsandbytes",), "bitsandbytes", "peft=lora"
     if training.get("use_vllm") is True and not on_cpu:
         yield "training.use_vllm=true", ("vllm",), "vllm", "rollout=transformers"

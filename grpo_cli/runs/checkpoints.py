@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from grpo_cli.runs.folder import RunFolder
@@ -60,6 +60,27 @@ def latest_checkpoint(directory: Path) -> Path | None:
     """The complete checkpoint with the highest step in a folder, or None."""
     candidates = [p for p in directory.glob("checkpoint-*") if step_of(p) >= 0]
     return next((p for p in sorted(candidates, key=step_of, reverse=True) if is_complete(p)), None)
+
+
+def rotate(directory: Path, limit: int | None, *, kept: Collection[int] = (), passed: Collection[int] = ()) -> None:
+    """Remove the checkpoints that are not needed any more.
+
+    Args:
+        directory: holds the `checkpoint-<step>` folders.
+        limit: how many of the newest stay (`training.save_total_limit`); None for all.
+        kept: steps that stay beside them: the best so far.
+        passed: steps saved only because they were among the best, which they no longer are.
+    """
+    found = sorted((p for p in directory.glob("checkpoint-*") if step_of(p) >= 0), key=step_of)
+    # The newest always stays: it is what an interrupted run goes on from.
+    others = [p for p in found[:-1] if step_of(p) not in kept]
+    going = {p for p in others if step_of(p) in passed}
+    ordinary = [p for p in others if p not in going]
+    if limit and limit > 0:
+        room = limit - (step_of(found[-1]) not in kept) if found else 0
+        going |= set(ordinary[: max(0, len(ordinary) - room)])
+    for path in going:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def roll_back(folder: RunFolder, checkpoint: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 # What a run writes beside its logs; the two that tell that there is a run come last.
 CONTENT = (
-    *("report.html", "metrics.jsonl", "reward_failures.jsonl", "completions", "evaluation", "checkpoints", "model"),
-    "launch",
+    *("report.html", "metrics.jsonl", "reward_failures.jsonl", "doctor.jsonl"),
+    *("completions", "evaluation", "checkpoints", "model", "launch"),
     *("provenance.json", "overrides.yaml", "result.json", "config.yaml"),
 )
 
@@ -61,6 +61,16 @@ class RunFolder:
         return self.root / (f"reward_failures.node{self.node}.jsonl" if self.node else "reward_failures.jsonl")
 
     @property
+    def report(self) -> Path:
+        """The page to look at, written at the end and on demand."""
+        return self.root / "report.html"
+
+    @property
+    def doctor(self) -> Path:
+        """What the doctor found, one finding a line."""
+        return self.root / "doctor.jsonl"
+
+    @property
     def checkpoints(self) -> Path:
         """`checkpoint-<step>` folders, each resumable once it holds its completeness mark."""
         return self.root / "checkpoints"
@@ -79,6 +89,11 @@ class RunFolder:
     def worker_log(self) -> Path:
         """Everything the worker processes print, all ranks."""
         return self.logs / "worker.log"
+
+    @property
+    def server_log(self) -> Path:
+        """What a vLLM server that the run starts prints."""
+        return self.logs / "rollout_server.log"
 
     @property
     def events(self) -> Path:

@@ -66,6 +66,7 @@ def start_result(folder: RunFolder, *, fingerprint: str, overrides: list[str]) -
         finished=None,
         exit_code=None,
         error=None,
+        stopped=None,
         config_fingerprint=fingerprint,
         overrides=overrides,
         **slurm_job(),

@@ -15,7 +15,7 @@ from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, read_result
 
 # Keys that say how a run is watched or started, not what it computes.
-NOT_COMPARED = ("resume", "resume_from", "display", "dry_run", "sweep")
+NOT_COMPARED = ("resume", "resume_from", "display", "dry_run", "sweep", "doctor", "report", "reproduce")
 # Of `launch`: which node this is, where nodes meet and what is asked of Slurm may change between two starts.
 LAUNCH_NOT_COMPARED = ("nodes", "slurm")
 
@@ -69,8 +69,13 @@ def find_interrupted(siblings: Path, wanted: str, new: Path) -> Resumption | Non
 
 
 def resumable(folder: RunFolder, wanted: str) -> Resumption | None:
-    """The last complete checkpoint of one run, where the run is of this configuration and did not finish."""
+    """The last complete checkpoint of one run, where the run is of this configuration and did not finish.
+
+    A run that was ended for a reason of its own (`stopped`) is gone on with only where `resume` names it.
+    """
     result = read_result(folder)
+    if result.get("stopped"):
+        return None
     if result.get("config_fingerprint") != wanted or result.get("status") not in (INTERRUPTED, FAILED):
         return None
     checkpoint = latest_checkpoint(folder.checkpoints)

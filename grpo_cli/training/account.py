@@ -76,7 +76,11 @@ def outcome(config: dict[str, Any], folder: RunFolder, trainer: RunTrainer) -> d
     # From the file, not from memory: a resumed run's baseline was measured by an earlier process.
     evaluations = [record for record in read(folder.metrics) if record["kind"] == "eval"]
     before = next((record for record in evaluations if record["step"] == 0), None)
-    after = evaluations[-1] if evaluations and evaluations[-1]["step"] else None
+    evaluating = trainer.evaluating
+    best = evaluating.best if evaluating else None
+    # Of the model that is in model/: the last one's, or the best one's.
+    done = [record for record in evaluations if record["step"] and (not best or record["step"] == best["step"])]
+    after = done[-1] if done else None
     name = config["objective"]
     value = {**reporting.last_train, **(after or {})}.get(name)
     return {
@@ -85,4 +89,6 @@ def outcome(config: dict[str, Any], folder: RunFolder, trainer: RunTrainer) -> d
         "objective": {"name": name, "value": value, "direction": config["direction"]},
         "metrics": {"before": before, "after": after, "train": reporting.last_train},
         "model": "model" if folder.model.exists() else None,
+        "best": best,
+        "stopped": evaluating.stopped if evaluating else None,
     }

@@ -21,6 +21,7 @@ from grpo_cli.data.load import Data
 from grpo_cli.errors import RunError
 from grpo_cli.forecast.measured import BACKWARD, GENERATION, LOGPROBS, OPTIMIZER, REWARD, rank_file
 from grpo_cli.rewards.guard.guard import Guard
+from grpo_cli.rewards.guard.guarded import GuardedReward
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_json
 from grpo_cli.runs.recorder import Recorder
@@ -40,6 +41,7 @@ def measure(
     tokenizer: Any,
     data: Data,
     guard: Guard,
+    judges: list[GuardedReward],
     resolved: list[Resolved],
     started: float,
 ) -> int:

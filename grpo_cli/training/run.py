@@ -9,24 +9,31 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
-from datasets import Dataset
 from transformers import set_seed
 
 from grpo_cli.data.load import Data, load_data
+from grpo_cli.doctor.doctor import Doctor, settings_of
+from grpo_cli.doctor.facts import facts_of
+from grpo_cli.doctor.watch import Watching
 from grpo_cli.errors import ConfigError, RunError
 from grpo_cli.evaluation.held_out import HeldOutEvaluation
+from grpo_cli.evaluation.scoring import evaluation_guard
 from grpo_cli.rewards.build import RewardContext, build_rewards
 from grpo_cli.rewards.combine import Combiner
 from grpo_cli.rewards.guard.guard import Guard
+from grpo_cli.rewards.guard.guarded import GuardedReward
 from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.jsonl import read
+from grpo_cli.runs.origins import data_differences
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.runs.result import read_json, update_result
 from grpo_cli.training.account import describe, outcome
 from grpo_cli.training.arguments import build_arguments, check_data_size
 from grpo_cli.training.auto import Resolved, resolve_auto
-from grpo_cli.training.callbacks import Evaluating, Reporting, Stopping
+from grpo_cli.training.callbacks import Reporting, Stopping
+from grpo_cli.training.evaluating import Evaluating, build_evaluation
 from grpo_cli.training.gathered import when_prepared
 from grpo_cli.training.model import (
     build_problem,
@@ -71,17 +78,44 @@ def run(config: dict[str, Any], folder: RunFolder, work: Callable[..., int] | No
     tokenizer = load_tokenizer(config["model"])
     with state.main_process_first():
         data = load_data(config["dataset"], tokenizer=tokenizer, seed=config["seed"])
-    for note in data.info["notes"]:
+    for note in [*data.info["notes"], *changed_data(config, data)]:
         recorder.warning(note)
-    with build_guard(config, folder, recorder, reward_context(config, tokenizer, data, state)) as guard:
+    context = reward_context(config, tokenizer, data, state)
+    with (
+        build_guard(config, folder, recorder, context) as guard,
+        evaluation_guard(
+            config,
+            context,
+            guard,
+            failures=folder.reward_failures,
+            warn=recorder.warning,
+            rank=state.process_index,
+        ) as judges,
+    ):
         if guard.settings.workers == "auto":
             resolved.append(Resolved("guard.workers", guard.workers, "this machine's cores, shared among its ranks"))
         for reward in guard.rewards:
             if note := reward.reward.note():
                 resolved.append(Resolved(f"reward.{reward.__name__}", note, "found on this machine"))
         return (work or train)(
-            config, folder, recorder, tokenizer=tokenizer, data=data, guard=guard, resolved=resolved, started=started
+            config,
+            folder,
+            recorder,
+            tokenizer=tokenizer,
+            data=data,
+            guard=guard,
+            judges=judges,
+            resolved=resolved,
+            started=started,
         )
+
+
+def changed_data(config: dict[str, Any], data: Data) -> list[str]:
+    """What differs in the data from that of the run that this one reproduces, before anything is trained."""
+    if not config.get("reproduce"):
+        return []
+    recorded = read_json(RunFolder(Path(config["reproduce"])).provenance).get("data")
+    return [f"reproduce: not the same {line}" for line in data_differences(recorded, data.info)]
 
 
 def train(
@@ -92,6 +126,7 @@ def train(
     tokenizer: Any,
     data: Data,
     guard: Guard,
+    judges: list[GuardedReward],
     resolved: list[Resolved],
     started: float,
 ) -> int:
@@ -102,15 +137,14 @@ def train(
     if config["model"]["attn_implementation"] == "auto":
         chosen = policy(trainer).config._attn_implementation
         resolved.append(Resolved("model.attn_implementation", chosen, "transformers' choice for this model"))
-    evaluation = None
-    if isinstance(data.test, Dataset) and len(data.test):
-        evaluation = HeldOutEvaluation(trainer, data.test, guard, config["evaluation"], recorder)
-    stopping = attach_callbacks(trainer, folder, recorder, evaluation)
+    evaluation = build_evaluation(config, trainer, data.test, judges, recorder)
+    stopping, evaluating = attach_callbacks(trainer, folder, recorder, evaluation)
+    watch(config, recorder, trainer, stopping)
     checkpoint = resume_checkpoint(config, trainer, recorder)
     describe(recorder, folder, config, trainer, data, resolved, start_step=step_of_resume(checkpoint))
 
-    if evaluation and config["evaluation"]["baseline"] and not checkpoint:
-        when_prepared(trainer, lambda: measure_baseline(evaluation, recorder))
+    if evaluating and config["evaluation"]["baseline"] and not checkpoint:
+        when_prepared(trainer, evaluating.baseline)
     recorder.phase("training")
     trained_from = time.perf_counter()
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -122,10 +156,13 @@ def train(
             "Training ended after 0 steps: the data gave no full generation batch; give more prompts, or lower "
             "training.per_device_train_batch_size."
         )
+    if stopping.ended:
+        if state.is_main_process:
+            update_result(folder, **(outcome(config, folder, trainer) | {"stopped": stopping.ended}))
+        raise RunError(stopping.ended)
     if not stopping.stopped_by:
-        if evaluation:
-            recorder.phase("evaluating")
-            evaluation.run(step)
+        if evaluating:
+            evaluating.finish(step)
         recorder.phase("saving")
         save_model(trainer, folder, merge=config["peft"]["merge"])
     if state.is_main_process:
@@ -137,13 +174,6 @@ def train(
     state.wait_for_everyone()
     recorder.phase("done")
     return stopping.stopped_by
-
-
-def measure_baseline(evaluation: HeldOutEvaluation, recorder: Recorder) -> None:
-    """Evaluate the policy as it is before any training."""
-    recorder.phase("evaluating")
-    evaluation.run(step=0)
-    recorder.phase("training")
 
 
 def check_world_size(actual: int) -> None:
@@ -231,15 +261,28 @@ def build_trainer(
 
 def attach_callbacks(
     trainer: RunTrainer, folder: RunFolder, recorder: Recorder, evaluation: HeldOutEvaluation | None
-) -> Stopping:
+) -> tuple[Stopping, Evaluating | None]:
     """Add our callbacks, in the order they act after a step."""
     trainer.add_callback(Reporting(trainer, recorder))
-    if evaluation:
-        trainer.add_callback(Evaluating(evaluation, recorder))
+    evaluating = Evaluating(trainer, evaluation, recorder) if evaluation else None
+    if evaluating:
+        trainer.add_callback(evaluating)
     stopping = Stopping(trainer, folder)
     stopping.install()
     trainer.add_callback(stopping)
-    return stopping
+    return stopping, evaluating
+
+
+def watch(config: dict[str, Any], recorder: Recorder, trainer: RunTrainer, stopping: Stopping) -> None:
+    """Let the doctor see what is recorded, on rank 0."""
+    settings = settings_of(config.get("doctor"))
+    if not settings.enabled or not recorder.enabled:
+        return
+    facts = facts_of(trainer.args, config["reward"])
+    doctor = Doctor(facts, settings, told=read(recorder.folder.doctor))
+    watching = Watching(doctor, recorder, stop=stopping.ask)
+    watching.begin()
+    recorder.listeners.append(watching)
 
 
 def resume_checkpoint(config: dict[str, Any], trainer: RunTrainer, recorder: Recorder) -> str | None:
@@ -247,6 +290,8 @@ def resume_checkpoint(config: dict[str, Any], trainer: RunTrainer, recorder: Rec
     checkpoint = config["resume_from"]
     if not checkpoint:
         return None
+    if trainer.evaluating:
+        trainer.evaluating.load(Path(checkpoint))
     world_size = read_json(Path(checkpoint) / COMPLETE_MARK).get("world_size")
     if world_size == trainer.accelerator.num_processes:
         trainer.load_rollout_state(Path(checkpoint))

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from accelerate.utils import gather_object
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOTrainer
 
 from grpo_cli.errors import RunError
 from grpo_cli.rewards.combine import Combiner
 from grpo_cli.rewards.guard.guard import Guard
-from grpo_cli.runs.checkpoints import mark_complete
+from grpo_cli.runs.checkpoints import mark_complete, rotate, step_of
 from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.disk import saving
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.training.cpu_fsdp import let_fsdp_run_on_cpu
 from grpo_cli.training.gathered import unsharded
+
+if TYPE_CHECKING:
+    from grpo_cli.training.evaluating import Evaluating
 
 # What a checkpoint of transformers lacks to go on exactly where it stopped; one file per rank.
 ROLLOUT_STATE = "rollout_state_rank{rank}.pt"
@@ -55,6 +58,7 @@ class RunTrainer(GRPOTrainer):
         self.completion_tokens = 0
         self.last_completions: list[dict[str, Any]] = []
         self._pending_state: dict[str, Any] | None = None
+        self.evaluating: Evaluating | None = None  # what chooses the best checkpoints
 
     def create_accelerator_and_postprocess(self) -> None:
         """Create accelerate's Accelerator, which shards CPU ranks too."""
@@ -184,8 +188,7 @@ class RunTrainer(GRPOTrainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save as transformers does, then what it leaves out, then the mark that all is there."""
-        directory = Path(self._get_output_dir(trial=trial))
-        checkpoint = directory / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        checkpoint = self.checkpoint_at(self.state.global_step, trial)
         # transformers removes the older checkpoints before this one is whole: a kill between would leave none.
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         try:
@@ -198,14 +201,26 @@ class RunTrainer(GRPOTrainer):
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             with saving(checkpoint):
+                if self.evaluating:
+                    self.evaluating.save(checkpoint)
                 mark_complete(checkpoint, self.accelerator.num_processes, self.recorder.folder)
-            rotate_checkpoints(
-                output_dir=str(directory),
-                save_total_limit=limit,
-                best_model_checkpoint=self.state.best_model_checkpoint,
-                use_mtime=True,
-            )
             self.recorder.event("checkpoint", step=self.state.global_step, path=str(checkpoint))
+        self.rotate()
+
+    def checkpoint_at(self, step: int, trial: Any = None) -> Path:
+        """Where the checkpoint of a step lies."""
+        return Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{step}"
+
+    def rotate(self) -> None:
+        """Remove the checkpoints that need not be kept: the best ones stay, TRL's own best among them."""
+        if not self.args.should_save:
+            return
+        best = self.evaluating.selection.best if self.evaluating else None
+        kept = set(best.steps) if best else set()
+        if self.state.best_model_checkpoint:
+            kept.add(step_of(Path(self.state.best_model_checkpoint)))
+        directory = self.checkpoint_at(self.state.global_step).parent
+        rotate(directory, self.args.save_total_limit, kept=kept, passed=best.passed if best else ())
 
     def create_model_card(self, *positional: Any, **arguments: Any) -> None:
         """Write TRL's model card only for the hub: without a hub model it describes a fine-tuned "None"."""

@@ -51,7 +51,7 @@ def test_a_sweep_of_reward_sets_and_seeds_completes(tmp_path, cli):
     assert done.returncode == 0, done.stdout + done.stderr
     sweep = sweep_of(tmp_path)
     assert [job["status"] for job in sweep["jobs"]] == ["completed"] * 2
-    assert sweep["objective"] == "eval/accuracy"
+    assert sweep["objective"] == "eval/held_out/accuracy"
 
 
 def test_a_value_that_cannot_be_composed_ends_the_sweep_before_it_starts(tmp_path, cli):

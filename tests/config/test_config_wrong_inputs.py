@@ -107,7 +107,8 @@ WRONG = [
         "dataset.generator: there is no module 'grpo_cli.data.nowhere': write a module that Python finds from here, "
         "or a file as path/to/file.py:name.",
     ),
-    (["peft=lara"], "peft=lara: no such choice; did you mean lora? Choices: lora, none, qlora."),
+    (["peft=lara"], "peft=lara: no such choice; did you mean lora? Choices: dora, lora, none, qlora."),
+    (["peft=qlora"], "peft=qlora needs an NVIDIA GPU, and this run is on the CPU; write peft=lora."),
     (
         ["model=hub"],
         "model.name must be set: A hub id, a local folder, or 'embedded' (the model inside the package). Write model.name=<value>.",
@@ -237,24 +238,70 @@ WRONG = [
     ),
     (["launch.num_processes=0"], "launch.num_processes must be at least 1, not 0."),
     (["launch.num_processes=two"], "launch.num_processes=two must be a whole number of 1 or more, or auto."),
-    (["evaluation.every=-1"], "evaluation.every must be at least 1, not -1."),
-    (["objective=eval/acuracy"], "objective: this run will not measure eval/acuracy; did you mean 'eval/accuracy'?"),
+    (
+        ["evaluation.every=-1"],
+        "evaluation.every must be greater than 0, not -1 (below 1 it is a share of training).",
+    ),
+    (
+        ["evaluation.every=2.5"],
+        "evaluation.every must be a whole number of steps, or a share of training below 1, not 2.5.",
+    ),
+    (
+        ["evaluation.samples=4"],
+        "evaluation.samples=4 at evaluation.temperature=0 would give 4 times the same answer; "
+        "write evaluation.temperature=1.",
+    ),
+    (
+        ["evaluation.samples=4", "evaluation.temperature=1", "evaluation.k=[8]"],
+        "evaluation.k: k must be 1 to evaluation.samples=4, not 8.",
+    ),
+    (
+        ["evaluation.datasets.hard.paht=rows.jsonl"],
+        "evaluation.datasets.hard.paht: no such key; did you mean 'path'?",
+    ),
+    (
+        ["evaluation.reward.right.target=grpo_cli.rewards.correctness:exact_mach"],
+        "evaluation.reward.right.target: 'grpo_cli.rewards.correctness' has no 'exact_mach'; "
+        "did you mean 'exact_match'?",
+    ),
+    (
+        ["evaluation.early_stopping.metric=eval/held_out/acuracy"],
+        "evaluation.early_stopping.metric: this run will not measure eval/held_out/acuracy; "
+        "did you mean 'eval/held_out/accuracy'?",
+    ),
+    (
+        ["evaluation.best.metric=reward"],
+        "evaluation.best.metric=reward is a metric of training; write evaluation.best.metric=eval/held_out/accuracy, "
+        "or evaluation.best.metric=train/reward.",
+    ),
+    (
+        ["evaluation.best.metric=auto", "evaluation.every=null"],
+        "evaluation.best.metric=eval/held_out/accuracy chooses a checkpoint by evaluations while training, and "
+        "evaluation.every=null makes none; write evaluation.every=0.1 or evaluation.best.metric=null.",
+    ),
+    (
+        ["evaluation.early_stopping.patiense=3"],
+        "evaluation.early_stopping.patiense: no such key; did you mean evaluation.early_stopping.patience?",
+    ),
+    (
+        ["objective=eval/accuracy"],
+        "objective: this run will not measure eval/accuracy; did you mean 'eval/held_out/accuracy'?",
+    ),
+    (
+        ["objective=eval/held_out/acuracy"],
+        "objective: this run will not measure eval/held_out/acuracy; did you mean 'eval/held_out/accuracy'?",
+    ),
     (["objective=rewrd"], "objective: this run will not measure rewrd; did you mean 'reward'?"),
     (
-        ["reward=[length]", "objective=eval/accuracy"],
-        "objective: this run will not measure eval/accuracy: no reward tells right from wrong; "
-        "write reward.<name>.correctness=true, or objective=eval/reward.",
+        ["reward=[length]", "objective=eval/held_out/accuracy"],
+        "objective: this run will not measure eval/held_out/accuracy: no reward tells right from wrong; "
+        "write reward.<name>.correctness=true, or objective=eval/held_out/reward.",
     ),
     (["training.report_to=wandbb"], "training.report_to cannot be wandbb; did you mean 'wandb'?"),
 ]
 
 # What asks for an optional package: overrides, the package as imported, the sentence.
 MISSING_PACKAGES = [
-    (
-        ["peft=qlora"],
-        "bitsandbytes",
-        "peft=qlora needs the package bitsandbytes, which is not installed: pip install bitsandbytes, or write peft=lora.",
-    ),
     (
         ["training.optim=adamw_8bit"],
         "bitsandbytes",

@@ -48,7 +48,13 @@ def simulate(steps: int = 100, eval_every: int = 25, kl: bool = False) -> Iterat
 
     def evaluation(step: int) -> dict[str, Any]:
         accuracy = 0.1 + 0.89 * (1 - math.exp(-6 * step / steps)) / (1 - math.exp(-6))
-        return {"kind": "eval", "step": step, "time": now, "eval/accuracy": accuracy, "eval/samples": 256}
+        return {
+            "kind": "eval",
+            "step": step,
+            "time": now,
+            "eval/held_out/accuracy": accuracy,
+            "eval/held_out/samples": 256,
+        }
 
     for wait, name in ((0.0, "starting"), (3.0, "loading model"), (0.5, "loading data")):
         now += wait

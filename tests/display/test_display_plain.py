@@ -24,7 +24,7 @@ SMALL = [
         **{"num_eval_prompts": 256, "parameters": 125000, "world_size": 2, "start_step": 0},
     },
     {"event": "phase", "name": "evaluating", "time": 1002.0},
-    {"kind": "eval", "step": 0, "time": 1002.9, "eval/accuracy": 0.1},
+    {"kind": "eval", "step": 0, "time": 1002.9, "eval/held_out/accuracy": 0.1},
     {"event": "phase", "name": "training", "time": 1003.0},
     {"event": "step", "step": 9, "max_steps": 100, "tokens": 0, "time": 1004.0},
     {"event": "step", "step": 10, "max_steps": 100, "tokens": 1234, "time": 1005.0},
@@ -34,7 +34,7 @@ SMALL = [
     },
     {"event": "warning", "message": "all of a\ngroup scored \x1b[31mthe same", "time": 1005.5},
     {"event": "phase", "name": "evaluating", "time": 1006.0},
-    {"kind": "eval", "step": 10, "time": 1007.0, "eval/accuracy": 0.62},
+    {"kind": "eval", "step": 10, "time": 1007.0, "eval/held_out/accuracy": 0.62},
     {"event": "checkpoint", "step": 10, "path": "checkpoints/checkpoint-10", "time": 1007.5},
     {"event": "phase", "name": "done", "time": 1008.0},
 ]
@@ -85,7 +85,7 @@ def test_what_an_earlier_session_did_is_not_told_again(tmp_path: Path) -> None:
         assert out.getvalue() == "grpo-train\nfolder: x\n"
         # resumed from before step 10: the metrics file is cut back, step 10 comes a second time
         jsonl.write_atomic(folder.metrics, "")
-        jsonl.append(folder.metrics, {"kind": "eval", "step": 0, "time": 1002.9, "eval/accuracy": 0.1})
+        jsonl.append(folder.metrics, {"kind": "eval", "step": 0, "time": 1002.9, "eval/held_out/accuracy": 0.1})
         jsonl.append(folder.metrics, {"kind": "train", "step": 10, "time": 2005.0, "reward": 0.6})
         display.tick()
     assert out.getvalue().splitlines()[2:] == ["step 10/100  reward 0.6"]

@@ -54,8 +54,8 @@ def test_a_new_session_starts_its_own_clock() -> None:
 
 def test_held_out_is_the_reward_when_nothing_says_what_is_correct() -> None:
     state = RunState()
-    state.on_metrics({"kind": "eval", "step": 0, "eval/reward": -3.0})
-    state.on_metrics({"kind": "eval", "step": 5, "eval/reward": 2.0})
+    state.on_metrics({"kind": "eval", "step": 0, "eval/held_out/reward": -3.0})
+    state.on_metrics({"kind": "eval", "step": 5, "eval/held_out/reward": 2.0})
     assert (state.held_out_name, state.held_out) == ("reward", [(0, -3.0), (5, 2.0)])
 
 
@@ -63,7 +63,7 @@ def test_nan_and_infinity_come_as_text_and_stay_out_of_the_history() -> None:
     state = RunState()
     state.on_metrics({"kind": "train", "step": 1, "reward": "nan", "loss": "inf"})
     state.on_metrics({"kind": "train", "step": 2, "reward": 0.5})
-    state.on_metrics({"kind": "eval", "step": 2, "eval/accuracy": "nan"})
+    state.on_metrics({"kind": "eval", "step": 2, "eval/held_out/accuracy": "nan"})
     assert state.rewards == [(2, 0.5)] and state.held_out == []
 
 

@@ -21,7 +21,7 @@ def summary(tmp_path: Path, result: dict, records: int = 190, shown: str | None 
 def test_completed(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "completions").mkdir()
-    metrics = {"before": {"eval/accuracy": 0.1016}, "after": {"eval/accuracy": 0.9883}}
+    metrics = {"before": {"eval/held_out/accuracy": 0.1016}, "after": {"eval/held_out/accuracy": 0.9883}}
     result = {"status": "completed", "seconds": 19.2, "step": 100, "max_steps": 100, "metrics": metrics}
     text = summary(tmp_path, result, shown="outputs/a/b")
     assert text.splitlines()[1:] == [
@@ -71,7 +71,7 @@ def test_the_resume_override_survives_the_shell_and_hydra(folder: str) -> None:
 ROWS = [
     {
         **{"number": 0, "overrides": ["lr=1e-6", "seed=1"], "status": "completed"},
-        **{"objective": {"name": "eval/accuracy", "value": 0.5}, "seconds": 20, "folder": "multirun/0"},
+        **{"objective": {"name": "eval/held_out/accuracy", "value": 0.5}, "seconds": 20, "folder": "multirun/0"},
     },
     {"number": 1, "overrides": "lr=3e-6 seed=1", "status": "completed", "objective": 0.9, "seconds": 61.0},
     {"number": 2, "overrides": "lr=9e-6 seed=1", "status": "failed", "objective": None, "seconds": 3},
@@ -82,14 +82,14 @@ ROWS = [
 
 def test_the_table_of_jobs() -> None:
     out = io.StringIO()
-    print_jobs_table(ROWS, objective="eval/accuracy", stream=out)
+    print_jobs_table(ROWS, objective="eval/held_out/accuracy", stream=out)
     assert [one.rstrip() for one in out.getvalue().splitlines()] == [
-        "   job  overrides       status       eval/accuracy  time  folder",
-        "     0  lr=1e-6 seed=1  completed           0.5000  0:20  multirun/0",
-        "★    1  lr=3e-6 seed=1  completed           0.9000  1:01  -",
-        "     2  lr=9e-6 seed=1  failed                   -  0:03  -",
-        "     3  lr=9e-5 seed=1  completed              nan     -  -",
-        "     4  lr=9e-4 seed=1  not started              -     -  -",
+        "   job  overrides       status       eval/held_out/accuracy  time  folder",
+        "     0  lr=1e-6 seed=1  completed                    0.5000  0:20  multirun/0",
+        "★    1  lr=3e-6 seed=1  completed                    0.9000  1:01  -",
+        "     2  lr=9e-6 seed=1  failed                            -  0:03  -",
+        "     3  lr=9e-5 seed=1  completed                       nan     -  -",
+        "     4  lr=9e-4 seed=1  not started                       -     -  -",
         "3 of 5 jobs completed; best: job 1",
     ]
 

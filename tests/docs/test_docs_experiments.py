@@ -41,6 +41,6 @@ def test_article_length_learns_to_write_longer(tmp_path, cli):
     done = cli("experiment=article_length", "hydra.run.dir=run", "display=plain", "launch.threads=1")
     assert done.returncode == 0, done.stdout + done.stderr
     result = OmegaConf.load(tmp_path / "run" / "result.json")
-    assert (result.step, result.objective.name) == (51, "eval/reward")
-    before, after = (result.metrics[when]["eval/length"] for when in ("before", "after"))
+    assert (result.step, result.objective.name) == (51, "eval/held_out/reward")
+    before, after = (result.metrics[when]["eval/held_out/length"] for when in ("before", "after"))
     assert after > 4 * before  # characters: 32 → 256 on three seeds of three

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,3 +65,33 @@ def _work(arguments: list[str], folder: Path) -> None:
     compose.run([*arguments, f"hydra.run.dir={run.root}"], job)
     sys.stdout.flush()
     os._exit(codes[0])
+
+
+def run_ranks(arguments: Sequence[str], folder: Path, world_size: int, timeout: float = 120) -> list[int | None]:
+    """Do the work of all ranks of a run, without accelerate's launcher; the first one's folder is `folder/rank0/run`.
+
+    Returns:
+        Their exit codes. (Nothing may be saved while training: each rank has a folder of its own.)
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        group = {"WORLD_SIZE": str(world_size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    settings = [*arguments, f"launch.num_processes={world_size}", "launch.kind=cpu", "training.save_strategy=no"]
+    processes = []
+    for rank in range(world_size):
+        place = folder / f"rank{rank}"
+        place.mkdir(parents=True)
+        own = {"RANK": str(rank), "LOCAL_RANK": str(rank), **group} if world_size > 1 else {}
+        processes.append(_FORK.Process(target=_rank, args=(settings, place, own)))
+        with patch.dict(os.environ, HF_HUB_OFFLINE="1"):
+            processes[-1].start()
+    for process in processes:
+        process.join(timeout)
+        process.kill()
+        process.join()
+    return [process.exitcode for process in processes]
+
+
+def _rank(arguments: list[str], folder: Path, own: dict[str, str]) -> None:
+    os.environ.update(own)
+    _work(arguments, folder)

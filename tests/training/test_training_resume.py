@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 
@@ -25,7 +26,13 @@ COMMON = [
     "training.num_generations=4",
 ]
 SETTINGS = {
-    "plain": ["training.per_device_train_batch_size=8", "training.gradient_accumulation_steps=2"],
+    "plain": [
+        "training.per_device_train_batch_size=8",
+        "training.gradient_accumulation_steps=2",
+        # The best so far, and how long ago it was, have to survive as well.
+        "evaluation.best={metric: auto, keep: 2}",
+        "evaluation.early_stopping={metric: auto, patience: 9}",
+    ],
     # Each generation serves steps 1-2 and, a second iteration, 3-4: the checkpoint lies in its midst.
     "buffered": [
         "training.per_device_train_batch_size=4",
@@ -40,7 +47,7 @@ SETTINGS = {
         "reward.format.schedule={0: 1.0, 4: 0.2}",
     ],
 }
-TIMES = {"time", "step_time", "eval/seconds"}
+TIMES = {"time", "step_time", "eval/held_out/seconds"}
 
 
 def steady(records):
@@ -77,8 +84,14 @@ def test_a_resumed_run_equals_a_straight_one(tmp_path, processes, setting):
         path = f"completions/{split}.jsonl"
         assert read_records(one / path) == read_records(other / path)
     assert digests(one) == digests(other)
+    selections = [(run / "checkpoints" / "checkpoint-6" / "selection.json").read_text() for run in (one, other)]
+    assert selections[0] == selections[1]
     if setting == "buffered":
         assert_combined(one)
+    else:
+        results = [json.loads((run / "result.json").read_text()) for run in (one, other)]
+        assert results[0]["best"] == results[1]["best"] != None  # noqa: E711
+        assert json.loads(selections[0])["early_stopping"]["best"] is not None
 
 
 def assert_combined(folder):

@@ -17,8 +17,8 @@ def test_a_run_leaves_a_folder_that_proves_what_happened(tmp_path, cli):
     run = tmp_path / "run"
     result = json.loads((run / "result.json").read_text())
     assert (result["status"], result["exit_code"], result["step"]) == ("completed", 0, 4)
-    assert result["objective"]["name"] == "eval/accuracy"
-    assert result["objective"]["value"] == result["metrics"]["after"]["eval/accuracy"]
+    assert result["objective"]["name"] == "eval/held_out/accuracy"
+    assert result["objective"]["value"] == result["metrics"]["after"]["eval/held_out/accuracy"]
     provenance = json.loads((run / "provenance.json").read_text())
     assert {"command", "packages", "hardware", "launch", "rewards", "data", "resolved", "git"} <= provenance.keys()
     assert provenance["rewards"]["exact_match"]["sha256"]

@@ -19,7 +19,7 @@ class RewardConfig:
     )
     correctness: bool = option(
         False,
-        help="Whether 1.0 from this reward means 'the answer is right': such rewards make eval/accuracy.",
+        help="Whether 1.0 from this reward means 'the answer is right': such rewards make eval/held_out/accuracy.",
     )
     timeout: float = option(
         10.0,

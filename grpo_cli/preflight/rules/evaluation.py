@@ -8,7 +8,7 @@ from grpo_cli.config.suggest import nearest
 from grpo_cli.errors import ConfigError
 from grpo_cli.evaluation.metrics import metric_names
 from grpo_cli.preflight.finding import ERROR, NOTE, WARNING, Finding
-from grpo_cli.preflight.objective import settle_objective, train_metrics
+from grpo_cli.preflight.objective import settle_objective, settle_selection, train_metrics
 from grpo_cli.preflight.situation import Situation
 
 # Of a Trainer's own, beside what TRL logs.
@@ -21,9 +21,9 @@ def objective(situation: Situation) -> Iterator[Finding]:
     try:
         settle_objective(config)
     except ConfigError as error:
-        names = metric_names(config["reward"], _correct(config))
+        names = metric_names(config)
         meant = nearest(config["objective"], [*names, *train_metrics(config["reward"])])
-        others = dict.fromkeys(name for name in (meant, names[0]) if name)
+        others = dict.fromkeys(name for name in (meant, *names[:1]) if name)
         for sentence in error.problems:
             yield Finding(
                 "evaluation.objective",
@@ -36,8 +36,35 @@ def objective(situation: Situation) -> Iterator[Finding]:
             )
 
 
-def _correct(config: dict) -> list[str]:
-    return [name for name, entry in config["reward"].items() if entry.get("correctness")]
+def selection(situation: Situation) -> Iterator[Finding]:
+    """What early stopping and the best model go by, and whether it is ever measured."""
+    settings = situation.config["evaluation"]
+    for part, does in (("early_stopping", "stops training"), ("best", "chooses a checkpoint")):
+        key = f"evaluation.{part}.metric"
+        try:
+            metric = settle_selection(situation.config, part)
+        except ConfigError as error:
+            names = metric_names(situation.config)
+            for sentence in error.problems:
+                yield Finding(
+                    f"evaluation.{part}",
+                    ERROR,
+                    key,
+                    sentence.rstrip(".?"),
+                    "It would be looked for after the first evaluation, and not be there.",
+                    tuple(f"{key}={name}" for name in names[:1]),
+                    said=sentence,
+                )
+            continue
+        if metric and not settings["every"]:
+            yield Finding(
+                f"evaluation.{part}_never",
+                ERROR,
+                "evaluation.every",
+                f"{key}={metric} {does} by evaluations while training, and evaluation.every=null makes none",
+                "Only the models before and after training would be measured.",
+                ("evaluation.every=0.1", f"{key}=null"),
+            )
 
 
 def best_model(situation: Situation) -> Iterator[Finding]:
@@ -57,8 +84,8 @@ def best_model(situation: Situation) -> Iterator[Finding]:
             severity,
             f"training.{key}",
             f"training.{key}={value(key)} compares evaluations, and training.eval_strategy=no makes none",
-            "The best of nothing is never chosen. (evaluation.every is this program's own evaluation, which does not "
-            "choose among checkpoints.)",
+            "The best of nothing is never chosen. (This program's own evaluation chooses among checkpoints by "
+            "evaluation.best.metric.)",
             (
                 f"training.{key}={off[key]}",
                 f"training.eval_strategy=steps training.eval_steps={int(value('save_steps')) or 50}"
@@ -133,7 +160,8 @@ def needs_held_out(situation: Situation) -> Iterator[Finding]:
         )
     # Where auto finds nothing to hold out the worker says so; there is nothing to write instead.
     chosen = situation.config["dataset"].get("test_size") == 0
-    if chosen and str(situation.config["objective"]).startswith(("eval/", "auto")):
+    objective = str(situation.config["objective"])
+    if chosen and objective.startswith(("eval/held_out/", "auto")) and not situation.config["evaluation"]["datasets"]:
         yield Finding(
             "evaluation.not_measured",
             WARNING,
@@ -172,4 +200,4 @@ def interval(situation: Situation) -> Iterator[Finding]:
         )
 
 
-RULES = (objective, best_model, needs_held_out, strategies, interval)
+RULES = (objective, selection, best_model, needs_held_out, strategies, interval)

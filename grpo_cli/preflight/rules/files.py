@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from grpo_cli.config.evaluation import as_entry
 from grpo_cli.data.check import required_data_files
 from grpo_cli.forecast.setup import setup_of
 from grpo_cli.forecast.states import states
@@ -26,7 +27,13 @@ def named_files(situation: Situation) -> Iterator[Finding]:
     """Models, tokenizers, templates and data files that the configuration names."""
     for sentence in file_problems(situation.config):
         yield from_sentence("files.model", sentence, why="The worker would find it out after its imports.")
-    for sentence in required_data_files(situation.config["dataset"]):
+    entries = situation.config["evaluation"].get("datasets") or {}
+    further = {f"evaluation.datasets.{name}": as_entry(entry) for name, entry in entries.items()}
+    sentences = [
+        *required_data_files(situation.config["dataset"]),
+        *(sentence for key, entry in further.items() for sentence in required_data_files(entry, key)),
+    ]
+    for sentence in sentences:
         yield from_sentence("files.data", sentence, why="The worker would find it out after its imports.")
 
 

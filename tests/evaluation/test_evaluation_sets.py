@@ -1,4 +1,4 @@
-from grpo_cli.evaluation.held_out import chosen_rows
+from grpo_cli.evaluation.sets import chosen_rows
 
 
 def test_all_rows_are_taken_in_order_where_they_fit():

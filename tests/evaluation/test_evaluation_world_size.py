@@ -1,0 +1,45 @@
+"""The same completions and the same numbers, however many processes share the prompts and however they are batched."""
+
+import pytest
+from real_runs import SHORT, read_records
+from training.forked_worker import run_ranks
+
+SAMPLED = [
+    *SHORT,
+    "training.max_steps=1",
+    "evaluation.limit=24",
+    "evaluation.samples=2",
+    "evaluation.temperature=1",
+    "evaluation.top_p=0.95",
+    # Prompts of another length, so that batches are padded.
+    "+dataset@evaluation.datasets.short=addition",
+    "evaluation.datasets.short.generator_kwargs.num_test=20",
+    "evaluation.datasets.short.seed=3",
+]
+
+
+def evaluated(folder):
+    """The evaluation before training: its metrics without times, and every completion."""
+    run = folder / "rank0" / "run"
+    metrics = next(r for r in read_records(run / "metrics.jsonl", "eval") if r["step"] == 0)
+    steady = {k: v for k, v in metrics.items() if k != "time" and not k.endswith("/seconds")}
+    return steady, [r for r in read_records(run / "completions" / "eval.jsonl") if r["step"] == 0]
+
+
+@pytest.mark.slow
+def test_evaluation_is_the_same_on_1_2_and_4_processes_and_in_batches_of_any_size(tmp_path):
+    found = {}
+    for world_size, batch in ((1, 64), (2, 7), (4, 16)):
+        place = tmp_path / str(world_size)
+        codes = run_ranks([*SAMPLED, f"evaluation.batch_size={batch}"], place, world_size)
+        assert codes == [0] * world_size, (place / "rank0/run/logs/worker.log").read_text()
+        found[world_size] = evaluated(place)
+    metrics, completions = found[1]
+    assert len(completions) == 2 * 24 + 2 * 20
+    assert {r["dataset"] for r in completions} == {"held_out", "short"}
+    assert 0 < metrics["eval/held_out/accuracy"] < metrics["eval/held_out/pass@2"] < 1
+    assert metrics["eval/held_out/maj@2"] is not None
+    # Two answers to one prompt differ: it is sampled.
+    assert any(a["completion"] != b["completion"] for a, b in zip(completions[::2], completions[1::2], strict=True))
+    assert found[2] == found[1]
+    assert found[4] == found[1]
