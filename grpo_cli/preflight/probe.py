@@ -104,7 +104,11 @@ def run_probe(
         folder.logs.mkdir()
         write_atomic(folder.config, freeze(cfg))
         plan = plan_launch(
-            config["launch"], config["training"], folder.root, worker=(*WORKER, "--probe"), hardware=hardware
+            {**config["launch"], "foreground": False},
+            config["training"],
+            folder.root,
+            worker=(*WORKER, "--probe"),
+            hardware=hardware,
         )
         outcome = supervise(plan, folder, on_tick=Progress(folder, say or _to_stderr).tick, grace_seconds=0)
         return read_measurement(folder.root), outcome

@@ -135,7 +135,7 @@ class Situation:
         return next((gpu.name for gpu in self.gpus if _OLD.search(gpu.name)), None)
 
     def changed(self, fix: str) -> Situation | None:
-        """The situation with a fix applied; None where the fix does more than set keys (`launch=cpu`)."""
+        """The situation with a fix applied, launched anew; None where it does more than set keys (`launch=cpu`)."""
         config = copy.deepcopy(self.config)
         for override in fix.split():
             key, equals, text = override.partition("=")
@@ -151,7 +151,9 @@ class Situation:
                 node = node[section]
             node[name] = _plain(text)
         changed = replace(self, config=config)
-        if config["launch"] != self.config["launch"]:
+        if any(config.get(section) != self.config.get(section) for section in ("launch", "rollout")):
+            if (self.config["launch"].get("slurm") or {}).get("submit"):
+                return None  # the machine of a job is made up from what is asked for
             facts = ("folder", "named", "env", "installed", "free_bytes")
             changed = situation_of(config, self.hardware, **{name: getattr(self, name) for name in facts})
         # Counting rows and reading a model's config once is enough.
