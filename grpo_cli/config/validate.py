@@ -148,6 +148,8 @@ def _check_together(training: dict[str, Any]) -> list[str]:
 
 def _check_stop_on(stop_on: Any) -> list[str]:
     """The rules in `doctor.stop_on`, by name."""
+    if not stop_on:
+        return []  # the usual case, which need not load the rules
     from grpo_cli.doctor.rules import NEVER_STOPS, RULES
 
     rules = [name for name in RULES if name not in NEVER_STOPS]

@@ -41,6 +41,29 @@ def savings(setup: Setup, overrides: dict[str, tuple[Callable[[Setup], Setup], s
     return sorted((s for s in found if s.bytes > 0.01 * now), key=lambda s: -s.bytes)
 
 
+def combination(setup: Setup, limit: float, most: int = 6) -> str | None:
+    """Overrides that together bring the peak under a limit: the largest saving, then the largest of what is left.
+
+    Args:
+        setup: the run.
+        limit: bytes that are there.
+        most: overrides to take at most.
+
+    Returns:
+        The overrides, separated by blanks; None where even all of them are not enough.
+    """
+    taken: dict[str, str] = {}
+    for _ in range(most):
+        if forecast(setup).peak <= limit:
+            return " ".join(taken.values())
+        best = next(iter(savings(setup)), None)
+        if best is None:
+            return None
+        setup = _usual(setup)[best.override][0](setup)
+        taken |= {part.partition("=")[0]: part for part in best.override.split()}
+    return " ".join(taken.values()) if forecast(setup).peak <= limit else None
+
+
 def _usual(setup: Setup) -> dict[str, tuple[Callable[[Setup], Setup], str]]:
     """The overrides that may save memory and are not taken already."""
     found: dict[str, tuple[Callable[[Setup], Setup], str]] = {}
@@ -99,18 +122,14 @@ def _usual(setup: Setup) -> dict[str, tuple[Callable[[Setup], Setup], str]]:
 def _sharded(setup: Setup) -> dict[str, tuple[Callable[[Setup], Setup], str]]:
     """The ways of sharding that divide more than the present one."""
     order = ("none", "zero1", "zero2", "fsdp2", "zero3")
-    costs = {
-        "zero2": "gradients and optimizer shared out; needs deepspeed",
-        "fsdp2": "weights too; they are gathered layer by layer",
-        "zero3": "weights too; needs deepspeed",
+    presets = {
+        "zero2": ("launch=deepspeed_zero2", "gradients and optimizer are shared out; needs deepspeed"),
+        "fsdp2": ("launch=fsdp2", "weights are shared out too, and gathered layer by layer"),
+        "zero3": ("launch=deepspeed_zero3", "weights are shared out too; needs deepspeed"),
     }
-    now = order.index(setup.sharding) if setup.sharding in order else len(order)
 
     def sharded(name: str) -> Callable[[Setup], Setup]:
         return lambda s: replace(s, sharding=name, shards=s.replicas)
 
-    return {
-        f"launch.sharding={name}": (sharded(name), cost)
-        for name, cost in costs.items()
-        if order.index(name) > now and setup.can_shard
-    }
+    further = [name for name in presets if order.index(name) > order.index(setup.sharding)]
+    return {presets[name][0]: (sharded(name), presets[name][1]) for name in further} if setup.can_shard else {}

@@ -104,7 +104,7 @@ def states(setup: Setup) -> States:
         reference=reference,
         cast=cast if setup.adapter_rank is None else 0.0,
         gathered=gathered,
-        gathered_whole=_weights(setup, held) if gathers_whole else gathered,
+        gathered_whole=_weights(setup, setup.compute_bytes) if gathers_whole else gathered,
         host=host,
     )
 

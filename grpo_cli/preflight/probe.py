@@ -107,7 +107,11 @@ def run_probe(
         write_atomic(folder.config, freeze(cfg))
         server, (trainers, _) = plan_server(config, hardware), share_gpus(config, hardware)
         plan = plan_launch(
-            config["launch"], config["training"], folder.root, worker=(*WORKER, "--probe"), hardware=trainers
+            {**config["launch"], "foreground": False},
+            config["training"],
+            folder.root,
+            worker=(*WORKER, "--probe"),
+            hardware=trainers,
         )
         tick = Progress(folder, say or _to_stderr).tick
         outcome = supervise(plan, folder, on_tick=tick, grace_seconds=0, server=server)
@@ -180,15 +184,14 @@ class Progress:
 
 
 def _refuse_other_machines(launch: Mapping[str, Any]) -> None:
-    nodes = launch.get("nodes") or {}
-    count = nodes.get("count") if isinstance(nodes, Mapping) else None
-    if isinstance(count, int) and count > 1:
+    if (launch.get("slurm") or {}).get("submit"):
+        raise ConfigError("probe=true runs here, not in a Slurm job; write launch=auto inside an allocation.")
+    count = (launch.get("nodes") or {}).get("count", 1)
+    if count not in (1, "1"):
         raise ConfigError(
             f"probe=true runs on this machine alone and launch.nodes.count={count} is asked for; write "
             "launch.nodes.count=1 to measure one machine's share."
         )
-    if launch.get("kind") == "slurm" or launch.get("scheduler") == "slurm":
-        raise ConfigError("probe=true runs here, not in a Slurm job; write launch=auto inside an allocation.")
 
 
 def _to_stderr(sentence: str) -> None:

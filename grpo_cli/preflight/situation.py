@@ -135,14 +135,14 @@ class Situation:
         return next((gpu.name for gpu in self.gpus if _OLD.search(gpu.name)), None)
 
     def changed(self, fix: str) -> Situation | None:
-        """The situation with a fix applied; None where the fix does more than set keys (`launch=cpu`)."""
+        """The situation with a fix applied, launched anew; None where it does more than set keys (`launch=cpu`)."""
         config = copy.deepcopy(self.config)
         for override in fix.split():
             key, equals, text = override.partition("=")
             if not equals or not _KEY.fullmatch(key):
                 return None
             *sections, name = key.split(".")
-            if sections[0] in ("launch", "hydra"):
+            if sections[0] == "hydra":
                 return None
             node = config
             for section in sections:
@@ -151,6 +151,11 @@ class Situation:
                 node = node[section]
             node[name] = _plain(text)
         changed = replace(self, config=config)
+        if any(config.get(section) != self.config.get(section) for section in ("launch", "rollout")):
+            if (self.config["launch"].get("slurm") or {}).get("submit"):
+                return None  # the machine of a job is made up from what is asked for
+            facts = ("folder", "named", "env", "installed", "free_bytes")
+            changed = situation_of(config, self.hardware, **{name: getattr(self, name) for name in facts})
         # Counting rows and reading a model's config once is enough.
         for name, section in (("rows", "dataset"), ("architecture", "model")):
             if name in self.__dict__ and config[section] == self.config[section]:

@@ -8,7 +8,7 @@ import pytest
 
 from grpo_cli.forecast.architecture import from_config
 from grpo_cli.forecast.memory import GENERATION, Setup, forecast
-from grpo_cli.forecast.savings import savings
+from grpo_cli.forecast.savings import combination, savings
 from grpo_cli.forecast.states import states
 
 LLAMA_8B = from_config(
@@ -56,7 +56,7 @@ def test_fsdp2_divides_everything_and_gathers_two_layers_and_the_root() -> None:
     assert found.weights + found.gradients + found.optimizer == 16 * LLAMA_8B.parameters / 8
     layer, root = LLAMA_8B.linear / 32, LLAMA_8B.parameters - LLAMA_8B.linear
     assert found.gathered == (2 * layer + root) * 2
-    assert found.gathered_whole == 4 * LLAMA_8B.parameters and found.buckets == found.cast == 0
+    assert found.gathered_whole == 2 * LLAMA_8B.parameters and found.buckets == found.cast == 0
     assert states(replace(FSDP2, keeps_gathered=True)).gathered == LLAMA_8B.parameters * 2
     assert states(replace(FSDP2, engine=True)).gathered_whole == found.gathered
 
@@ -105,8 +105,17 @@ def test_vllm_is_there_all_the_time_unless_it_sleeps() -> None:
 def test_sharding_and_offloading_are_advised_where_they_can_be_set() -> None:
     ddp = replace(MIXED, replicas=8, can_shard=True)
     found = {saving.override: saving.bytes for saving in savings(ddp)}
-    assert found["launch.sharding=fsdp2"] == forecast(ddp).peak - forecast(FSDP2).peak > 0
-    assert found["launch.sharding=zero3"] > found["launch.sharding=zero2"] > 0
-    assert not any("sharding" in saving.override for saving in savings(replace(ddp, can_shard=False)))
+    assert found["launch=fsdp2"] == forecast(ddp).peak - forecast(FSDP2).peak > 0
+    assert found["launch=deepspeed_zero3"] > found["launch=deepspeed_zero2"] > 0
+    assert not any("launch=" in saving.override for saving in savings(replace(ddp, can_shard=False)))
     further = {saving.override for saving in savings(replace(FSDP2, sharding="zero2", can_shard=True))}
-    assert "launch.deepspeed.offload_optimizer_device=cpu" in further and "launch.sharding=zero2" not in further
+    assert "launch.deepspeed.offload_optimizer_device=cpu" in further and "launch=deepspeed_zero2" not in further
+
+
+def test_several_overrides_together_fit_where_none_does_alone() -> None:
+    ddp = replace(MIXED, replicas=8, can_shard=True, reference=True, micro_batch=8, completion=4096)
+    limit = 0.8 * (forecast(ddp).peak - savings(ddp)[0].bytes)  # below what the best one leaves
+    together = combination(ddp, limit)
+    assert together is not None and len(together.split()) > 1
+    assert len({part.partition("=")[0] for part in together.split()}) == len(together.split())
+    assert combination(ddp, 1.0) is None and combination(ddp, 1e15) == ""

@@ -34,6 +34,7 @@ def machines() -> dict[str, Hardware]:
         "cpu": machine(),
         "a100": machine("NVIDIA A100-SXM4-80GB"),
         "a100x4": machine(*["NVIDIA A100-SXM4-80GB"] * 4),
+        "a100x4_small_host": machine(*["NVIDIA A100-SXM4-80GB"] * 4, memory_gib=16),
         "v100": machine("Tesla V100-SXM2-16GB", memory_mib=16384),
     }
 

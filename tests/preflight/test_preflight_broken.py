@@ -34,6 +34,7 @@ def only(*packages: str) -> dict[str, Any]:
 LOGGED_IN = {**only("wandb"), "env": {"WANDB_API_KEY": "set", "HOME": "/nonexistent"}}
 LITTLE_DISK = {"free_bytes": lambda path: 600 * 2**20}
 VLLM = only("vllm", "kernels", "peft")
+ALL = {"installed": lambda package: True, "env": {"HOME": "/nonexistent", "PATH": "/nonexistent"}}
 CASES = [
     # batches against groups
     Case("training.num_generations=6", "batch.groups", "does not divide the generation batch of 64"),
@@ -141,6 +142,28 @@ CASES = [
     Case("peft=lora 'peft.target_modules=[q_proj,lm_head]'", "memory.adapter_on_head", "names lm_head"),
     Case("model=./big launch=single_gpu", "memory.forecast", "a Tesla V100-SXM2-16GB has", WARNING, "v100"),
     Case("model=./small", "files.disk_space", "are free and the run will write", facts=LITTLE_DISK),
+    # sharding, several machines, Slurm
+    Case("launch=fsdp2 peft=qlora", "sharding.qlora", "cannot be sharded", on="a100x4", facts=ALL),
+    Case(
+        "launch=fsdp2 launch.fsdp.activation_checkpointing=true training.gradient_checkpointing=true",
+        "sharding.checkpointing",
+        "are both true",
+        on="a100x4",
+        facts=ALL,
+    ),
+    Case(
+        "launch=fsdp2 rollout=continuous_batching", "sharding.continuous_batching", "in place", on="a100x4", facts=ALL
+    ),
+    Case("launch=deepspeed_zero2", "packages.missing", "needs the package deepspeed", on="a100x4", facts=only("peft")),
+    Case(
+        "model=./big launch=deepspeed_zero2 launch.deepspeed.offload_optimizer_device=cpu",
+        "memory.host",
+        "by 4 processes, and it has 16 GiB",
+        WARNING,
+        "a100x4_small_host",
+        ALL,
+    ),
+    Case("launch=slurm", "slurm.sbatch", "is not on the PATH", on="a100x4", facts=ALL),
     # resuming, files
     Case("resume=./nothing", "resume.nothing", "holds no result.json"),
     Case("model.chat_template=mine.jinja", "files.model", "there is no file mine.jinja"),

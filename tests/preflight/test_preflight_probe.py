@@ -137,7 +137,8 @@ def test_memory_that_runs_out_is_noted_with_its_phase(tmp_path: Path, monkeypatc
     folder = RunFolder(tmp_path)
     with pytest.raises(RunError, match="out of memory in the phase 'loading the model'"):
         probe.measure(
-            {"training": {}}, folder, Recorder(folder), tokenizer=None, data=None, guard=None, resolved=[], started=0.0
+            {"training": {}}, folder, Recorder(folder), tokenizer=None, data=None, guard=None, judges=None, resolved=[],
+            started=0.0,
         )  # fmt: skip
     noted = json.loads((tmp_path / "probe-rank0.json").read_text())
     assert noted["out_of_memory"] and noted["phase"] == "loading the model"
@@ -178,7 +179,7 @@ def test_the_peak_is_of_the_phase_and_not_of_one_before() -> None:
 
 
 @pytest.mark.parametrize(
-    ("launch", "says"), [({"nodes": {"count": 2}}, "launch.nodes.count=1"), ({"kind": "slurm"}, "Slurm")]
+    ("launch", "says"), [({"nodes": {"count": 2}}, "launch.nodes.count=1"), ({"slurm": {"submit": True}}, "Slurm")]
 )
 def test_launches_that_need_other_machines_are_refused(launch: dict, says: str, machines: Callable) -> None:
     with pytest.raises(ConfigError, match=says):

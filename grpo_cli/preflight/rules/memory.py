@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from grpo_cli.forecast.memory import forecast
-from grpo_cli.forecast.savings import savings
+from grpo_cli.forecast.memory import Setup, forecast
+from grpo_cli.forecast.savings import combination, savings
 from grpo_cli.forecast.setup import available, setup_of
 from grpo_cli.preflight.finding import ERROR, NOTE, WARNING, Finding
 from grpo_cli.preflight.show import size
@@ -56,7 +56,9 @@ def fits(situation: Situation) -> Iterator[Finding]:
     if needed.peak <= there:
         return
     best = savings(setup)
-    enough = [s.override for s in best if needed.peak - s.bytes <= there]
+    enough = [s.override for s in best if needed.peak - s.bytes <= there][:3]
+    if not enough and (several := combination(setup, there)):
+        enough = [several]
     yield Finding(
         "memory.forecast",
         WARNING,
@@ -64,8 +66,38 @@ def fits(situation: Situation) -> Iterator[Finding]:
         f"about {size(needed.peak)} are needed in the phase '{needed.peak_phase}', and {where} has {size(there)}",
         "It is a forecast from the model's shape and the settings (docs/preflight.md says how good); out of memory at "
         "step 1 is what it stands for.",
-        tuple(enough[:3] or [s.override for s in best[:3]]),
+        tuple(enough or [s.override for s in best[:3]]),
     )
 
 
-RULES = (reference_copy, adapter_on_head, fits)
+def host_fits(situation: Situation) -> Iterator[Finding]:
+    """What is offloaded against the machine's own memory."""
+    setup = setup_of(situation)
+    if setup is None or situation.on_cpu:
+        return
+    here = max(1, len(situation.gpus))
+    needed, there = forecast(setup).host * here, situation.hardware.memory_bytes
+    if needed <= there:
+        return
+    yield Finding(
+        "memory.host",
+        WARNING,
+        "launch.sharding",
+        f"about {size(needed)} are offloaded to the machine's memory by {here} processes, and it has {size(there)}",
+        "What is offloaded lies in the machine's memory, or on a local disk with nvme.",
+        tuple(_back_to_the_gpu(setup)),
+    )
+
+
+def _back_to_the_gpu(setup: Setup) -> Iterator[str]:
+    """Less on the machine: on a disk where the stage allows it, or on the GPUs again."""
+    if setup.sharding == "zero3":
+        yield "launch.deepspeed.offload_optimizer_device=nvme launch.deepspeed.nvme_path=/tmp"
+        yield "launch.deepspeed.offload_optimizer_device=none launch.deepspeed.offload_param_device=none"
+    elif setup.sharding == "fsdp2":
+        yield "launch.fsdp.offload_params=false"
+    else:
+        yield "launch.deepspeed.offload_optimizer_device=none"
+
+
+RULES = (reference_copy, adapter_on_head, fits, host_fits)
