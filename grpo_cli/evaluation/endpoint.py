@@ -81,6 +81,26 @@ class EndpointEngine:
         return completion
 
 
+class ServiceTokenizer:
+    """What preparing data asks of a tokenizer, where the service has the real one: prompts are messages.
+
+    Lengths (`max_prompt_tokens`) are in words then.
+    """
+
+    chat_template = "{{ messages }}"
+    model_max_length = None
+
+    def apply_chat_template(self, messages: list[Any], **options: Any) -> Any:
+        """The texts of one conversation, or of several."""
+        if messages and isinstance(messages[0], list):
+            return [self.apply_chat_template(one) for one in messages]
+        return "\n".join(str(message.get("content", "")) for message in messages)
+
+    def __call__(self, text: list[str], **options: Any) -> dict[str, list[list[str]]]:
+        """The words of texts."""
+        return {"input_ids": [one.split() for one in text]}
+
+
 def open_service(endpoint: str, api_key_env: str | None, concurrency: int) -> WebService:
     """The service at an address.
 

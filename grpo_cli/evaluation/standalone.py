@@ -14,14 +14,13 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from grpo_cli.config.evaluation import as_entry
 from grpo_cli.config.schema import training_default
 from grpo_cli.data.evaluation_rows import load_rows
 from grpo_cli.data.load import load_data
 from grpo_cli.errors import ConfigError
 from grpo_cli.evaluation.blocks import Completion, Request, Sampling, into_blocks
 from grpo_cli.evaluation.cache import WEIGHT_FILES, CompletionCache, completion_key
-from grpo_cli.evaluation.endpoint import EndpointEngine, open_service
+from grpo_cli.evaluation.endpoint import EndpointEngine, ServiceTokenizer, open_service
 from grpo_cli.evaluation.generate import Engine, TransformersEngine
 from grpo_cli.evaluation.scoring import Scorer, evaluation_guard
 from grpo_cli.evaluation.sets import EvaluationSet, build_sets
@@ -189,19 +188,14 @@ def sampling_of(config: Mapping[str, Any]) -> Sampling:
 
 def _sets(config: Mapping[str, Any], asked: Asked, tokenizer: Any) -> list[EvaluationSet]:
     """The data sets: those of the run, or what the command line names."""
-    settings = dict(config["evaluation"])
-    dataset = dict(config["dataset"])
-    if tokenizer is None and dataset["conversational"] == "auto":
-        dataset["conversational"] = True  # a service of chat completions takes messages
-        settings["datasets"] = {
-            name: {"conversational": True, **as_entry(entry)} for name, entry in settings["datasets"].items()
-        }
+    settings = config["evaluation"]
+    prepares = tokenizer or ServiceTokenizer()
     held_out: Dataset | None = None
     if settings["held_out"] and asked.run and not asked.own_data:
-        held_out = load_data(dataset, tokenizer=tokenizer, seed=config["seed"]).test
+        held_out = load_data(config["dataset"], tokenizer=prepares, seed=config["seed"]).test
     elif settings["held_out"]:
         # Nothing is trained here, so nothing of it has to be held out.
-        held_out = load_rows(dataset, "dataset", tokenizer=tokenizer, seed=config["seed"])
+        held_out = load_rows(config["dataset"], "dataset", tokenizer=prepares, seed=config["seed"])
     template = config["training"].get("chat_template_kwargs") or {}
 
     def tokenize(prompts: list[Any]) -> list[list[int]]:
@@ -217,7 +211,7 @@ def _sets(config: Mapping[str, Any], asked: Asked, tokenizer: Any) -> list[Evalu
     sets = build_sets(
         settings,
         held_out,
-        tokenizer=tokenizer,
+        tokenizer=prepares,
         tokenize=tokenize,
         sampling=sampling_of(config),
         seed=config["seed"],

@@ -82,13 +82,15 @@ def test_checkpoints_are_found_by_step(run_folder):
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_a_sentence(run_folder, argv, said):
-    with pytest.raises(ConfigError, match=".") as refused:
+    with pytest.raises(ConfigError) as refused:
         understand([word.format(run=run_folder.root) for word in argv])
     assert said in str(refused.value)
 
 
 def test_a_typo_ends_it_with_2_and_without_torch(tmp_path):
-    script = "import sys; from grpo_cli.commands.eval import main; code = main(); print('torch' in sys.modules); sys.exit(code)"
+    script = (
+        "import sys; from grpo_cli.commands.eval import main as m; c = m(); print('torch' in sys.modules); sys.exit(c)"
+    )
     argv = ["model=embedded", "dataset=addition", "evaluation.limt=8"]
     done = subprocess.run(
         [sys.executable, "-c", script, *argv], cwd=tmp_path, env=environment(), capture_output=True, text=True
@@ -134,6 +136,7 @@ def test_two_models_are_compared_and_nothing_is_generated_twice(tmp_path, grpo_e
     assert code == 0 and "difference to embedded, prompt by prompt" in output and "96 from the cache" in output
 
 
+@pytest.mark.slow
 def test_an_endpoint_is_asked_again_where_it_fails_and_never_twice_for_one_answer(tmp_path, grpo_eval):
     def adds(body, number):
         if number % 5 == 3:
@@ -160,6 +163,7 @@ def test_an_endpoint_is_asked_again_where_it_fails_and_never_twice_for_one_answe
         assert again["metrics"] == metrics
 
 
+@pytest.mark.slow
 def test_what_an_endpoint_answered_before_it_failed_is_kept(tmp_path, grpo_eval):
     broken = [True]
 
