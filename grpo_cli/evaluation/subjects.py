@@ -83,12 +83,13 @@ def understand(argv: Sequence[str]) -> Asked:
     runs, models = words(given.get("run", "")), words(given.get("model", ""))
     if given.get("endpoint") and (runs or not models):
         raise ConfigError("endpoint=<address> asks a service: name its models with model=<name>, and no run=.")
-    found = [subject for folder in runs for subject in _of_run(Path(folder).expanduser(), given.get("checkpoints"))]
+    of_runs = [found for folder in runs for found in _of_run(Path(folder).expanduser(), given.get("checkpoints"))]
     if given.get("checkpoints") and not runs:
         raise ConfigError("checkpoints=… are a run's: name it with run=<run folder>.")
-    many = len(runs) > 1
-    found = [Subject(f"{folder}: {s.label}", s.name, s.step) for folder, s in found] if many else [s for _, s in found]
-    subjects = [*found, *(Subject(model, model) for model in models)]
+    subjects = [
+        Subject(f"{folder}: {one.label}", one.name, one.step) if len(runs) > 1 else one for folder, one in of_runs
+    ]
+    subjects += [Subject(model, model) for model in models]
     if not subjects:
         raise ConfigError(
             "There is nothing to evaluate: write run=<run folder>, or model=<hub id or folder> dataset=<data>."
