@@ -12,6 +12,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from grpo_cli.config.compose import check_or_discard
+from grpo_cli.config.freeze import as_dict
 from grpo_cli.errors import EXIT_CONFIG, EXIT_FAILED, ConfigError
 from grpo_cli.launch.signals import Interrupted
 from grpo_cli.runs.folder import RunFolder
@@ -19,9 +20,11 @@ from grpo_cli.runs.result import read_json
 from grpo_cli.runs.sweep import Sweep
 
 DRY_RUN = "dry run"
-DONE = {"completed", DRY_RUN}
+SUBMITTED = "submitted"
+DONE = {"completed", DRY_RUN, SUBMITTED}
 
 _current: Sweep | None = None
+_for_array: dict[str, Any] | None = None  # the configuration of a job that waits for its array to be submitted
 
 
 class SweepFailed(BaseException):
@@ -62,7 +65,7 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
     from grpo_cli.commands._job import run_job
 
     hydra = HydraConfig.get()
-    global _current
+    global _current, _for_array
     _current = _current or Sweep(Path(hydra.sweep.dir).absolute(), [])
     _current.direction = cfg.direction
     job = _current.job(int(hydra.job.num), overrides)
@@ -75,6 +78,8 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
         check_or_discard(cfg, folder)
         finished = run_job(cfg, overrides)
         result = finished.result if finished else {"status": DRY_RUN}
+        if result["status"] == SUBMITTED:
+            _for_array = as_dict(cfg)
     except ConfigError as error:
         result = {"status": "invalid", "error": str(error)}
         job.folder = None
@@ -91,6 +96,23 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
     if job.status not in DONE and cfg.sweep.fail_fast:
         raise SweepFailed()
     return float("nan") if job.objective is None else float(job.objective)
+
+
+def finish(sweep: Sweep) -> None:
+    """After the last job: submit those that go into one Slurm array, and wait for them where that is asked for.
+
+    Raises:
+        RunError: Slurm refused the array.
+    """
+    if _for_array is None:
+        return
+    from grpo_cli.commands._slurm import read_back, submit_array, wait_for
+
+    numbers = [job.number for job in sweep.jobs if job.status == SUBMITTED]
+    array = submit_array(sweep.directory, numbers, _for_array)
+    if _for_array["launch"]["slurm"]["wait"]:
+        wait_for(array)
+        read_back(sweep)
 
 
 def sweep_exit_code(sweep: Sweep) -> int:

@@ -1,12 +1,13 @@
 """`grpo-check`: what grpo-train would do with these overrides, and what is wrong with them; nothing is started.
 
-The light part (every rule, the run's numbers, the memory forecast) imports no torch. `data=true` adds the data part:
-the tokenizer and the data are loaded, the model is not.
+The light part (every rule, the run's numbers, the forecasts) imports no torch. `data=true` adds the data part: the
+tokenizer and the data are loaded, the model is not. `probe=true` runs two steps on the hardware and measures them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,17 +29,19 @@ Usage: grpo-check [the overrides of the grpo-train command …] [OPTION …]
 
   grpo-check experiment=addition_format               the light part: no torch, well under a second
   grpo-check dataset=rows.jsonl data=true             the data too: prompt lengths, leakage, answers
+  grpo-check model=… probe=true                       two real steps: memory and time measured
   grpo-check training.num_generations=6 --json        for machines
 
 Options:
   data=true, --data       load tokenizer and data (not the model) and look at the prompts
+  probe=true, --probe     run two steps on this hardware (after which nothing is left) and measure memory and time
   strict=true, --strict   warnings count: exit 1
-  --json                  print one JSON object: findings, arithmetic, memory, data
+  --json                  print one JSON object: findings, arithmetic, memory, time, data, probe
   --version, --help
 
 Exit codes: 0 nothing wrong, 1 warnings under strict=true, 2 errors. Keys and groups: grpo-train --help.
 """
-_OPTIONS = {"data", "strict", "json"}
+_OPTIONS = {"data", "probe", "strict", "json"}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -47,6 +50,7 @@ class Options:
     """What belongs to grpo-check and not to the run."""
 
     data: bool = False
+    probe: bool = False
     strict: bool = False
     json: bool = False
 
@@ -67,6 +71,7 @@ def main() -> int:
         print(f"grpo-check {__version__}")
         return 0
     as_json = "--json" in argv
+    gc.disable()  # a tenth of the light part would go into looking for garbage among what was just imported
     try:
         options, overrides = split_options(argv)
         reports = _reports(overrides, options)
@@ -75,6 +80,11 @@ def main() -> int:
         return EXIT_CONFIG
     except KeyboardInterrupt:
         return EXIT_SIGINT
+    except BaseException as error:  # a signal during a probe, after which nothing is left
+        code = getattr(error, "exit_code", None)
+        if not isinstance(code, int):
+            raise
+        return code
     if not reports:
         return 0  # one of Hydra's own commands (--cfg job), which has printed what it had to
     (report,) = reports
@@ -122,7 +132,7 @@ def _reports(overrides: list[str], options: Options) -> list[Report]:
     reports: list[Report] = []
 
     def job(cfg: DictConfig, given: list[str]) -> None:
-        reports.append(check_job(cfg, data=options.data))
+        reports.append(check_job(cfg, data=options.data, probe=options.probe))
 
     with _composing_once():
         run(overrides, job, program="grpo-check")
@@ -143,12 +153,13 @@ def _composing_once() -> Iterator[None]:
         Hydra.get_mode = asks  # type: ignore[method-assign]
 
 
-def check_job(cfg: DictConfig, data: bool = False) -> Report:
+def check_job(cfg: DictConfig, data: bool = False, probe: bool = False) -> Report:
     """Check one composed configuration, inside a job of Hydra's.
 
     Args:
         cfg: the configuration.
         data: whether to load and look at the data.
+        probe: whether to measure two steps, where nothing is wrong.
 
     Returns:
         What was found.
@@ -172,10 +183,17 @@ def check_job(cfg: DictConfig, data: bool = False) -> Report:
         named = any(o.startswith("hydra.run.dir=") for o in HydraConfig.get().overrides.hydra)
         situation = situation_of(as_dict(cfg), detect(), folder=folder, named=named)
         report = light_report(situation)
+        if data or probe:
+            gc.freeze()
+            gc.enable()
         if data:
             from grpo_cli.preflight.data import add_data_part
 
             add_data_part(report, situation)
+        if probe:
+            from grpo_cli.preflight.probe import add_probe
+
+            add_probe(report, situation, cfg)
         return report
     finally:
         discard_empty(folder, Path(str(cfg.paths.output_dir)))  # Hydra made it; nothing was run

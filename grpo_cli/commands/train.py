@@ -5,16 +5,19 @@ Nothing is imported here that takes time: --help answers before Hydra is loaded,
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
 
-from grpo_cli.errors import EXIT_DONE, EXIT_SIGINT, GrpoTrainError
+from grpo_cli.errors import EXIT_DONE, EXIT_FAILED, EXIT_SIGINT, GrpoTrainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from omegaconf import DictConfig
+
+    from grpo_cli.runs.sweep import Sweep
 
 
 def main() -> int:
@@ -41,6 +44,7 @@ def main() -> int:
 
 def _compose(argv: list[str]) -> None:
     """Compose and run; imported here, so that a Ctrl-C during the import ends as quietly as any other."""
+    gc.disable()  # until there is a job: a tenth of the start would go into looking for garbage among the imports
     from grpo_cli.config.early import check_command_line
 
     check_command_line(argv)
@@ -54,6 +58,8 @@ def _exit_code(command: Callable[[], None]) -> int:
     code = EXIT_DONE
     try:
         command()
+        if sweep := _sweep_of_this_process():
+            sys.modules["grpo_cli.commands._sweep"].finish(sweep)
     except GrpoTrainError as error:
         # One problem a line, the program's name before each, as compilers do.
         for line in str(error).splitlines():
@@ -74,9 +80,8 @@ def _exit_code(command: Callable[[], None]) -> int:
 
 def _close_sweep(code: int) -> int:
     """After a multirun: the table of its jobs, and an exit code that counts all of them."""
-    module = sys.modules.get("grpo_cli.commands._sweep")
-    sweep = module.current_sweep() if module else None
-    if module is None or sweep is None:
+    sweep = _sweep_of_this_process()
+    if sweep is None:
         return code
     from grpo_cli.display.jobs import print_jobs_table
 
@@ -85,11 +90,19 @@ def _close_sweep(code: int) -> int:
     for job in sweep.jobs:
         if job.error:
             print(f"job {job.number}: {job.error.splitlines()[0]}", file=sys.stderr)
-    return code or module.sweep_exit_code(sweep)
+    return code or sys.modules["grpo_cli.commands._sweep"].sweep_exit_code(sweep)
+
+
+def _sweep_of_this_process() -> Sweep | None:
+    """The multirun that has been run, if one has."""
+    module = sys.modules.get("grpo_cli.commands._sweep")
+    return module.current_sweep() if module else None
 
 
 def _run_job(cfg: DictConfig, overrides: list[str]) -> float | None:
     """Hand a composed config on; imported here, since only a real run needs it."""
+    gc.freeze()
+    gc.enable()
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -102,6 +115,8 @@ def _run_job(cfg: DictConfig, overrides: list[str]) -> float | None:
     finished = run_job(cfg, overrides)
     if finished and finished.result["exit_code"]:
         raise SystemExit(finished.result["exit_code"])
+    if finished and not finished.result.get("reproduction", {}).get("identical", True):
+        raise SystemExit(EXIT_FAILED)
     return None
 
 

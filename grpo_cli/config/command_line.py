@@ -22,6 +22,8 @@ RUN_KEYS = {"training.output_dir": "hydra.run.dir", "training.resume_from_checkp
 OPEN_GROUPS = {"model": ("hub", "model.name"), "dataset": ("custom", "dataset.path")}
 # Sections of `evaluation` that hold entries of a group: → (the group, the key that holds a free value)
 EVALUATION_LISTS = {"evaluation.datasets": ("dataset", "path"), "evaluation.reward": ("reward", "target")}
+# What may be said beside `reproduce=<run folder>`: where the new run goes and how it is watched.
+REPRODUCE_KEYS = ("reproduce", "name", "paths", "hydra", "display", "dry_run", "resume")
 DATA_FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".jsonl.gz", ".json.gz", ".csv.gz")
 _UNQUOTED = re.compile(r"[\w/\-\\+.$%*@?|:]+")
 _OWN_REWARD = re.compile(r"[^,\[\]'\"]+:[A-Za-z_]\w*")  # my_rewards.py:polite, package.module:polite
@@ -43,7 +45,7 @@ def rewrite(argv: Sequence[str]) -> list[str]:
     """
     extra = config_dirs(argv)
     out: list[str] = []
-    for arg in _with_recorded([_as_run_key(a) for a in argv]):
+    for arg in _with_recorded(_reproducing([_as_run_key(a) for a in argv])):
         group, equals, value = arg.partition("=")
         if equals and group in OPEN_GROUPS and value:
             out += _open_value(group, value, extra)
@@ -192,6 +194,32 @@ def _with_recorded(argv: Sequence[str]) -> list[str]:
     reopened = {key for group, (_, key) in OPEN_GROUPS.items() if group in given}
     recorded = [o for o in read_list(file) if _key(o) not in given | reopened | {"resume", "dry_run"}]
     return [*recorded, *argv]
+
+
+def _reproducing(argv: Sequence[str]) -> list[str]:
+    """Complete `reproduce=<run folder>`: an absolute path, the run's own name, and no resuming.
+
+    Raises:
+        ConfigError: the folder is no run, or something else is set that would make it another one.
+    """
+    given = next((a.partition("=")[2].strip("'\"") for a in reversed(argv) if a.startswith("reproduce=")), "")
+    if given in ("", "null"):
+        return list(argv)
+    path = Path(given).expanduser().absolute()
+    if not (path / "config.yaml").exists():
+        raise ConfigError(f"reproduce={given}: there is no run in that folder (a run folder holds config.yaml).")
+    changes = [a for a in argv if _key(a).split(".")[0] not in REPRODUCE_KEYS or a in ("-m", "--multirun")]
+    if changes:
+        raise ConfigError(
+            f"reproduce={given} takes all settings from that run, so {' '.join(changes)} cannot be given beside it; "
+            f"leave it out (allowed: {', '.join(REPRODUCE_KEYS[1:])})."
+        )
+    from omegaconf import OmegaConf
+
+    name = OmegaConf.select(OmegaConf.load(path / "config.yaml"), "name")
+    rest = [a for a in argv if not a.startswith(("reproduce=", "resume="))]
+    named = [] if any(a.startswith("name=") for a in rest) or not name else [f"name={_quoted(str(name))}"]
+    return [f"reproduce={_quoted(str(path))}", "resume=never", *named, *rest]
 
 
 def read_list(file: Path) -> list[str]:

@@ -57,8 +57,8 @@ def is_users(group: str, choice: str) -> bool:
 def groups(extra: Sequence[Path] = ()) -> list[str]:
     """List the config groups, in the order of the defaults list, then those only the user has."""
     order = [
-        "model", "dataset", "reward", "training", "algorithm", "rollout", "peft", "guard",
-        "launch", "evaluation", "tracker", "experiment", "debug", "paths",
+        "model", "dataset", "reward", "training", "algorithm", "rollout", "peft", "guard", "doctor",
+        "launch", "evaluation", "report", "tracker", "experiment", "debug", "paths",
     ]  # fmt: skip
     there = {d.name for place in search_path(extra) for d in place.iterdir() if d.is_dir()}
     return [g for g in order if g in there] + sorted(there - set(order) - {"hydra"})

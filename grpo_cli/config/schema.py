@@ -9,14 +9,19 @@ from typing import Any
 
 from grpo_cli.config.fields import Field, parse
 from grpo_cli.config.groups.dataset import DatasetConfig
+from grpo_cli.config.groups.doctor import DoctorConfig
 from grpo_cli.config.groups.evaluation import BestConfig, EarlyStoppingConfig, EvaluationConfig
 from grpo_cli.config.groups.guard import GuardConfig
-from grpo_cli.config.groups.launch import LaunchConfig
+from grpo_cli.config.groups.launch import DeepSpeedConfig, FsdpConfig, LaunchConfig
 from grpo_cli.config.groups.model import ModelConfig
+from grpo_cli.config.groups.nodes import NodesConfig
 from grpo_cli.config.groups.paths import PathsConfig
 from grpo_cli.config.groups.peft import PeftConfig
+from grpo_cli.config.groups.report import ReportConfig
 from grpo_cli.config.groups.reward import RewardConfig
+from grpo_cli.config.groups.rollout import RolloutConfig, RolloutServerConfig
 from grpo_cli.config.groups.root import RootConfig, SweepConfig
+from grpo_cli.config.groups.slurm import SlurmConfig
 from grpo_cli.config.groups.tracker import TrackerConfig
 from grpo_cli.config.trl_fields import read_fields
 
@@ -26,12 +31,20 @@ SECTIONS: dict[str, type] = {
     "": RootConfig,
     "model": ModelConfig,
     "dataset": DatasetConfig,
+    "rollout": RolloutConfig,
+    "rollout.server": RolloutServerConfig,
     "peft": PeftConfig,
     "guard": GuardConfig,
     "launch": LaunchConfig,
+    "launch.fsdp": FsdpConfig,
+    "launch.deepspeed": DeepSpeedConfig,
+    "launch.nodes": NodesConfig,
+    "launch.slurm": SlurmConfig,
     "evaluation": EvaluationConfig,
     "evaluation.early_stopping": EarlyStoppingConfig,
     "evaluation.best": BestConfig,
+    "report": ReportConfig,
+    "doctor": DoctorConfig,
     "tracker": TrackerConfig,
     "paths": PathsConfig,
     "sweep": SweepConfig,
@@ -43,7 +56,9 @@ TRAINING_AUTO: dict[str, str] = {
     "bf16": "true on a GPU that computes in bfloat16 (Ampere or newer), otherwise false; false where fp16 is true",
     "fp16": "true on a GPU that has no bfloat16, otherwise false",
     "use_cpu": "true where no GPU is visible or launch runs on the CPU, otherwise false",
-    "use_vllm": "true where vllm is installed and a GPU is visible, otherwise false",
+    "use_vllm": "true where vllm is installed in a version TRL takes and a GPU is visible, otherwise false",
+    "use_transformers_continuous_batching": "true on an NVIDIA GPU where vLLM is not used and the weights are not "
+    "sharded, otherwise false",
 }
 
 

@@ -204,3 +204,20 @@ def read_fields() -> dict[str, Field]:
         for field in _read(_class_body(package, file, name), enums):
             fields[field.name] = field
     return fields
+
+
+def class_fields(package: str, file: str, name: str) -> dict[str, Field]:
+    """Read the fields of any dataclass of an installed package, without importing it.
+
+    Args:
+        package: a top-level package.
+        file: path of the module inside it.
+        name: the class.
+
+    Returns:
+        Field by name, in the order of declaration.
+
+    Raises:
+        ConfigError: the package is missing, or has no such class.
+    """
+    return {field.name: field for field in _read(_class_body(package, file, name), {})}

@@ -13,7 +13,7 @@ from grpo_cli.config.evaluation import check_evaluation
 from grpo_cli.config.fields import Field
 from grpo_cli.config.other_names import SET_ELSEWHERE, nearest_key, unknown
 from grpo_cli.config.schema import sections
-from grpo_cli.config.suggest import or_list
+from grpo_cli.config.suggest import did_you_mean, or_list
 from grpo_cli.config.values import problem
 from grpo_cli.errors import ConfigError
 from grpo_cli.rewards.check import check_rewards
@@ -104,6 +104,8 @@ def find_problems(plain: dict[str, Any]) -> list[str]:
         found += check_evaluation(plain["evaluation"], table["dataset"])
     if isinstance(plain.get("dataset"), dict):
         found += _check_mixture(plain["dataset"].get("mixture"), table["dataset"])
+    if isinstance(plain.get("doctor"), dict):
+        found += _check_stop_on(plain["doctor"].get("stop_on"))
     return found
 
 
@@ -142,6 +144,18 @@ def _check_together(training: dict[str, Any]) -> list[str]:
     if training.get("log_completions_hub_repo") and not training.get("log_completions"):
         found.append("training.log_completions_hub_repo needs training.log_completions=true.")
     return found
+
+
+def _check_stop_on(stop_on: Any) -> list[str]:
+    """The rules in `doctor.stop_on`, by name."""
+    from grpo_cli.doctor.rules import NEVER_STOPS, RULES
+
+    rules = [name for name in RULES if name not in NEVER_STOPS]
+    return [
+        f"doctor.stop_on: there is no rule {name}{did_you_mean(str(name), rules) or '.'} Rules: {or_list(rules, 50)}."
+        for name in (stop_on if isinstance(stop_on, list) else ())
+        if name not in rules
+    ]
 
 
 def _check_mixture(mixture: Any, fields: dict[str, Field]) -> list[str]:

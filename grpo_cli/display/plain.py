@@ -6,6 +6,7 @@ from typing import Any
 
 from grpo_cli.display import formatting as fmt
 from grpo_cli.display.base import Display
+from grpo_cli.display.findings import finding_lines
 from grpo_cli.display.state import RunState, number
 
 
@@ -63,6 +64,8 @@ def describe(record: dict[str, Any], state: RunState) -> str | None:
         return f"{fmt.one_line(record.get('key'))}={fmt.setting(record.get('value'))}{why}"
     if kind == "plan":
         return plan_line(record)
+    if kind == "doctor":
+        return "\n".join(finding_lines(record))
     if kind == "warning":
         return "warning: " + fmt.one_line(record.get("message", ""))
     if kind == "checkpoint":

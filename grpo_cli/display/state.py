@@ -46,6 +46,7 @@ class RunState:
     evals: list[dict[str, Any]] = field(default_factory=list)
     sample: dict[str, Any] | None = None
     warnings: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    findings: list[dict[str, Any]] = field(default_factory=list)
     resolved: dict[str, tuple[Any, str]] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
     # (training clock, step, tokens) after each of the recent steps
@@ -143,6 +144,7 @@ class RunState:
         """Forget what an earlier session of this run was doing; what it reached stays."""
         self.started, self.phase = None, ""
         self.warnings.clear()
+        self.findings = []
         self._restart_clock()
 
     def forget_metrics(self) -> None:
@@ -190,6 +192,9 @@ class RunState:
         message = str(record.get("message", ""))
         if message and (not self.warnings or self.warnings[-1] != message):
             self.warnings.append(message)
+
+    def _on_doctor(self, record: dict[str, Any], time: float) -> None:
+        self.findings.append(record)
 
     # ------------------------------------------------------------------ the training clock
 

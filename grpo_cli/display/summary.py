@@ -12,6 +12,7 @@ from rich.text import Text
 
 from grpo_cli.display import formatting as fmt
 from grpo_cli.display.console import ACCENT, BAD, BOLD, DIM, GOOD, STATUS_STYLES, WARN, make_console
+from grpo_cli.display.findings import finding_lines
 from grpo_cli.display.follow import Follower
 from grpo_cli.display.state import RunState, number
 from grpo_cli.runs.folder import RunFolder
@@ -70,6 +71,14 @@ def print_summary(
         gain = last - first
         change = (f"  {fmt.signed(gain)}", f"bold {GOOD if gain > 0 else BAD if gain < 0 else DIM}")
         write(f"  {name:<18} {fmt.decimal(first)} {glyphs.arrow} ", (fmt.decimal(last), BOLD), change)
+    told = [f for f in result.get("doctor") or [] if isinstance(f, dict) and f.get("severity") != "info"]
+    if told:
+        write()
+        write(("  The doctor found:", DIM))
+    for finding in told:
+        style = BAD if finding.get("severity") == "error" else WARN
+        for i, text in enumerate(finding_lines(finding)):
+            write("    ", (text, DIM if i else style))
     write()
     for name, path in _places(folder, status, told=error):
         relative = path.relative_to(folder.root)
@@ -116,6 +125,7 @@ def _places(folder: RunFolder, status: str, told: str = "") -> list[tuple[str, P
     places = [("run folder", folder.root)]
     log = folder.worker_log if status == "failed" and str(folder.worker_log) not in told else None
     for name, path in (
+        ("report", folder.report),
         ("model", folder.model),
         ("metrics", folder.metrics),
         ("completions", folder.completions("train").parent),

@@ -27,6 +27,7 @@ from grpo_cli.display.console import (
     RunConsole,
     line,
 )
+from grpo_cli.display.findings import findings
 from grpo_cli.display.scene import Scene
 from grpo_cli.display.state import number
 
@@ -47,6 +48,7 @@ def draw(scene: Scene) -> RenderableType:
         (60, _metrics),
         (50, _reward_means),
         (30, _sample),
+        (68, findings),
         (65, _warnings),
         (90, _note),
         (20, _footer),

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from trl.models import unwrap_model_for_generation
 
 from grpo_cli.evaluation.blocks import Sampling
 from grpo_cli.evaluation.generate import Engine, TransformersEngine, VllmEngine
+from grpo_cli.training.gathered import policy_for_generation
 
 if TYPE_CHECKING:
     from grpo_cli.training.trainer import RunTrainer
@@ -37,19 +37,6 @@ def engine_of(trainer: RunTrainer, sampling: Sampling) -> Iterator[Engine]:
         # Mixed precision computes in half precision whatever the weights are kept in.
         exact = model.dtype == torch.float32 and not (arguments.bf16 or arguments.fp16)
         yield TransformersEngine(model, trainer.processing_class, trainer.eos_token_ids, sampling, exact)
-
-
-@contextlib.contextmanager
-def policy_for_generation(trainer: RunTrainer) -> Iterator[Any]:
-    """The policy as every process may generate with it by itself."""
-    arguments: Any = trainer.args
-    with unwrap_model_for_generation(
-        trainer.model_wrapped,
-        trainer.accelerator,
-        gather_deepspeed3_params=arguments.ds3_gather_for_generation,
-        gradient_checkpointing_kwargs=arguments.gradient_checkpointing_kwargs,
-    ) as model:
-        yield model
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""A forecast of memory: what stays, what each phase of a GRPO step adds, and which override saves how much.
+"""A forecast of memory: what stays, and what each phase of a GRPO step adds.
 
 A step has four phases: generation (KV cache), the log-probability pass (old policy and reference, without gradients),
 the backward pass (activations), the optimizer step. What stays through all of them is weights, gradients, optimizer
@@ -9,25 +9,15 @@ https://arxiv.org/abs/2205.05198, for attention that keeps no score matrix.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 from grpo_cli.forecast.architecture import Architecture
+from grpo_cli.forecast.states import States, states
 
 GENERATION, LOGPROBS, BACKWARD, OPTIMIZER = "generation", "log-probabilities", "backward", "optimizer step"
 PHASES = (GENERATION, LOGPROBS, BACKWARD, OPTIMIZER)
 _TILE_TOKENS, _TILE_VOCABULARY = 4096, 32768  # of TRL's output projection, trl/kernels/chunked_logprob.py
 _TILES_WITHOUT_TRITON = 8
-# Bytes of optimizer state a trained parameter, by a part of the optimizer's name; AdamW's two moments in fp32 else.
-_STATE = (
-    ("8bit", 2.0),
-    ("4bit", 1.0),
-    ("adafactor", 0.1),
-    ("sgd", 0.0),
-    ("lion", 4.0),
-    ("adagrad", 4.0),
-    ("rmsprop", 4.0),
-)
 
 
 @dataclass(frozen=True)
@@ -50,9 +40,19 @@ class Setup:
         optimizer: `training.optim`.
         eager: whether attention keeps its score matrix.
         fused: whether log-probabilities are computed in one Triton kernel (on a GPU).
-        shards: processes that weights, gradients and optimizer state are shared by (FSDP, ZeRO-3).
-        replicas: processes that each hold them whole and average gradients (DDP).
+        double_quant: whether the constants of a 4-bit quantization are quantized too.
+        sharding: none, fsdp2, zero1, zero2 or zero3 (`launch.sharding`).
+        shards: processes that share out what the sharding divides.
+        replicas: processes that average their gradients.
+        offload_optimizer: where gradients and optimizer state lie: none (the GPU), cpu or nvme.
+        offload_param: where the shard of the weights lies, likewise.
+        keeps_gathered: whether gathered layers stay until the backward pass (`reshard_after_forward=false`).
+        gathers_to_generate: whether a sharded model is gathered whole to generate (`ds3_gather_for_generation`).
+        engine: whether another engine than this model generates (vLLM, here or in a server).
         vllm: bytes a colocated vLLM reserves.
+        vllm_sleeps: whether it gives them back while the model trains.
+        can_shard: whether `launch.sharding` is there to be set.
+        on_cpu: whether it is a process's memory and not a GPU's.
         base: bytes that the process has before any tensor (interpreter, libraries, CUDA context).
     """
 
@@ -71,9 +71,19 @@ class Setup:
     optimizer: str = "adamw_torch_fused"
     eager: bool = False
     fused: bool = False
+    double_quant: bool = True
+    sharding: str = "none"
     shards: int = 1
     replicas: int = 1
+    offload_optimizer: str = "none"
+    offload_param: str = "none"
+    keeps_gathered: bool = False
+    gathers_to_generate: bool = True
+    engine: bool = False
     vllm: float = 0.0
+    vllm_sleeps: bool = False
+    can_shard: bool = False
+    on_cpu: bool = False
     base: float = 0.0
 
     @property
@@ -84,50 +94,75 @@ class Setup:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Bytes on one process.
+    """Bytes on one process: of its GPU, or of the machine's memory where it computes on the CPU.
 
     Attributes:
-        weights: the policy, adapter included.
-        gradients: of the trained parameters.
-        optimizer: the optimizer's state.
-        reference: the frozen reference model.
+        states: weights, gradients, optimizer, reference, and what is gathered of other ranks' shards.
         activations: kept for the backward pass of one micro-batch.
-        kv_cache: of the completions generated at once (what a colocated vLLM reserves, where there is one).
+        kv_cache: of the completions generated at once, where this model generates.
+        vllm: what a colocated vLLM reserves.
+        vllm_sleeps: whether it gives that back while the model trains.
         logits: of one position of all completions generated at once.
         tile: the tile of logits of a training pass, with what its backward pass computes beside it.
         working: one layer at work, kept by nobody.
-        held_gradients: those that are there when a backward pass begins (from the second pass of a step on).
+        held: whether gradients of earlier passes are there when a backward pass begins.
         base: the process itself.
     """
 
-    weights: float
-    gradients: float
-    optimizer: float
-    reference: float
+    states: States
     activations: float
     kv_cache: float
+    vllm: float
+    vllm_sleeps: bool
     logits: float
     tile: float
     working: float
-    held_gradients: float
+    held: bool
     base: float
 
     @property
     def standing(self) -> float:
         """What is there in every phase once the first optimizer step is done."""
-        return self.base + self.weights + self.optimizer + self.reference
+        kept = self.states.weights + self.states.optimizer + self.states.reference
+        return self.base + kept + (0.0 if self.vllm_sleeps else self.vllm)
 
     @property
     def phases(self) -> dict[str, float]:
         """Bytes at the peak of each phase."""
+        part, gradients = self.states, self.states.gradients + self.states.buckets
+        computing = self.standing + part.gathered
+        # It begins at the output projection, with all activations kept, and ends with all gradients there.
+        begins = (part.gradients if self.held else 0.0) + part.cast + self.activations + max(self.tile, self.working)
+        woken = self.vllm if self.vllm_sleeps else 0.0
         return {
-            GENERATION: self.standing + self.kv_cache + self.logits,
-            LOGPROBS: self.standing + self.working + self.tile / 2,
-            # It begins at the output projection, with all activations kept, and ends with all gradients there.
-            BACKWARD: self.standing
-            + max(self.held_gradients + self.activations + max(self.tile, self.working), self.gradients + self.working),
-            OPTIMIZER: self.standing + self.gradients,
+            GENERATION: self.standing + woken + part.gathered_whole + self.kv_cache + self.logits,
+            LOGPROBS: computing + part.cast + self.working + self.tile / 2,
+            BACKWARD: computing + max(begins, gradients + self.working),
+            OPTIMIZER: self.standing + part.gradients,
         }
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Bytes by what they are for."""
+        part = self.states
+        return {
+            "weights": part.weights,
+            "gradients": part.gradients + part.buckets,
+            "optimizer": part.optimizer,
+            "reference": part.reference,
+            "16-bit copies": part.cast,
+            "gathered": max(part.gathered, part.gathered_whole),
+            "activations": self.activations,
+            "KV cache": self.kv_cache,
+            "vLLM": self.vllm,
+            "logits": max(self.logits, self.tile),
+            "the process itself": self.base,
+        }
+
+    @property
+    def host(self) -> float:
+        """Bytes of the machine's memory that this process takes for what is offloaded."""
+        return self.states.host
 
     @property
     def peak_phase(self) -> str:
@@ -141,9 +176,15 @@ class Forecast:
 
     def as_dict(self) -> dict[str, object]:
         """For `--json`, in bytes."""
-        parts = {field.name: round(getattr(self, field.name)) for field in fields(self)}
+        parts = {name.replace(" ", "_").lower(): round(value) for name, value in self.parts.items()}
         phases = {name: round(value) for name, value in self.phases.items()}
-        return {"parts": parts, "phases": phases, "peak_phase": self.peak_phase, "peak_bytes": round(self.peak)}
+        return {
+            "parts": parts,
+            "phases": phases,
+            "peak_phase": self.peak_phase,
+            "peak_bytes": round(self.peak),
+            "host_bytes": round(self.host),
+        }
 
 
 def forecast(setup: Setup) -> Forecast:
@@ -155,29 +196,19 @@ def forecast(setup: Setup) -> Forecast:
     Returns:
         Bytes by part and by phase.
     """
-    model, trained = setup.model, setup.trained
-    adapter = 0 if setup.adapter_rank is None else trained
-    frozen_bytes = setup.weight_bytes if setup.base_bits is None else setup.base_bits / 8
-    # A quantized model keeps embedding, norms and output in 16 bits.
-    plain = model.parameters - model.linear if setup.base_bits else 0
-    weights = (model.parameters - plain) * frozen_bytes + plain * 2 + adapter * 4
-    trained_bytes = 4 if setup.adapter_rank is not None else setup.weight_bytes
-    gradients = trained * trained_bytes
-    buckets = gradients if setup.replicas > 1 else 0  # DDP keeps a second copy to send
-    state = next((size for name, size in _STATE if name in setup.optimizer), 2 * trained_bytes)
     length = setup.prompt + setup.completion
     tokens = setup.micro_batch * length
+    generates = 0 if setup.engine else setup.generated
     return Forecast(
-        weights=weights / setup.shards,
-        gradients=(gradients + buckets) / setup.shards,
-        optimizer=trained * state / setup.shards,
-        reference=model.parameters * setup.weight_bytes / setup.shards if setup.reference else 0.0,
+        states=states(setup),
         activations=_activations(setup, tokens, length),
-        kv_cache=setup.vllm or _kv_cache(setup),
-        logits=setup.generated * model.vocab * (setup.compute_bytes + 4),
+        kv_cache=0.0 if setup.engine else _kv_cache(setup),
+        vllm=setup.vllm,
+        vllm_sleeps=setup.vllm_sleeps,
+        logits=generates * setup.model.vocab * (setup.compute_bytes + 4),
         tile=_tile(setup, tokens),
         working=_one_layer(setup, tokens, length),
-        held_gradients=gradients / setup.shards if setup.accumulation > 1 else 0.0,
+        held=setup.accumulation > 1,
         base=setup.base,
     )
 
@@ -223,74 +254,3 @@ def _tile(setup: Setup, tokens: int) -> float:
     tile = min(tokens, _TILE_TOKENS) * min(model.vocab, _TILE_VOCABULARY)
     size = tile * setup.compute_bytes if setup.fused else tile * 4 * _TILES_WITHOUT_TRITON
     return size + (model.vocab * model.hidden * 4 if setup.adapter_rank is None else 0)
-
-
-@dataclass(frozen=True)
-class Saving:
-    """An override and what it saves at the peak.
-
-    Attributes:
-        override: to paste.
-        bytes: less at the worst moment.
-        costs: what it costs.
-    """
-
-    override: str
-    bytes: float
-    costs: str
-
-
-def savings(setup: Setup, overrides: dict[str, tuple[Callable[[Setup], Setup], str]] | None = None) -> list[Saving]:
-    """What would save memory, the largest saving first.
-
-    Args:
-        setup: the run.
-        overrides: override → (how it changes the setup, what it costs); the usual ones by default.
-
-    Returns:
-        Those that save more than a hundredth of the peak.
-    """
-    now = forecast(setup).peak
-    found = [
-        Saving(override, now - forecast(change(setup)).peak, costs)
-        for override, (change, costs) in (overrides or _usual(setup)).items()
-    ]
-    return sorted((s for s in found if s.bytes > 0.01 * now), key=lambda s: -s.bytes)
-
-
-def _usual(setup: Setup) -> dict[str, tuple[Callable[[Setup], Setup], str]]:
-    """The overrides that may save memory and are not taken already."""
-    found: dict[str, tuple[Callable[[Setup], Setup], str]] = {}
-    if setup.adapter_rank is None:
-        half = min(setup.weight_bytes, setup.compute_bytes)
-        found["peft=lora"] = (
-            lambda s: replace(s, adapter_rank=16, reference=False, weight_bytes=half),
-            "an adapter is trained, not every weight",
-        )
-        if setup.optimizer.startswith("adamw_torch"):
-            found["training.optim=adamw_8bit"] = (
-                lambda s: replace(s, optimizer="adamw_8bit"),
-                "optimizer state in 8 bits; needs bitsandbytes",
-            )
-    if setup.reference:
-        found["training.beta=0"] = (lambda s: replace(s, reference=False), "no KL term")
-    if not setup.checkpointing:
-        found["training.gradient_checkpointing=true"] = (
-            lambda s: replace(s, checkpointing=True),
-            "about a third more time in the backward pass",
-        )
-    if setup.completion > 64:
-        short = setup.completion // 2
-        found[f"training.max_completion_length={short}"] = (
-            lambda s: replace(s, completion=short),
-            "longer completions are cut",
-        )
-    if setup.micro_batch > 1 and setup.micro_batch % 2 == 0:
-        half_batch, more = setup.micro_batch // 2, setup.accumulation * 2
-        found[f"training.per_device_train_batch_size={half_batch} training.gradient_accumulation_steps={more}"] = (
-            lambda s: replace(s, micro_batch=half_batch, accumulation=more),
-            "the same step in twice as many passes",
-        )
-    if setup.eager:
-        found["model.attn_implementation=sdpa"] = (lambda s: replace(s, eager=False), "nothing")
-    return found

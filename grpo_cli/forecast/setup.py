@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from grpo_cli.forecast.memory import Setup
 
@@ -40,12 +41,11 @@ def setup_of(situation: Situation, prompt_tokens: int | None = None) -> Setup | 
     dtype = str(config["model"]["dtype"])
     if dtype == "auto":
         dtype = "bfloat16" if method != "none" and half else "float32"
+    fsdp = config["launch"].get("fsdp") or {}
+    engine = bool(value("use_vllm"))
     vllm = 0.0
-    if value("use_vllm") and situation.gpus:
-        # In the server mode another GPU holds it; what then remains here is a token buffer.
-        memory = situation.gpus[0].memory_mib or 0
-        share = float(value("vllm_gpu_memory_utilization")) if value("vllm_mode") == "colocate" else 0.0
-        vllm = max(1.0, share * memory * MIB)
+    if engine and situation.gpus and value("vllm_mode") == "colocate":
+        vllm = float(value("vllm_gpu_memory_utilization")) * (situation.gpus[0].memory_mib or 0) * MIB
     return Setup(
         model=shape,
         weight_bytes=_BYTES.get(dtype, 4),
@@ -55,17 +55,44 @@ def setup_of(situation: Situation, prompt_tokens: int | None = None) -> Setup | 
         generated=situation.batch.per_device_train_batch_size * situation.batch.steps_per_generation,
         prompt=prompt,
         completion=completion,
-        checkpointing=bool(value("gradient_checkpointing")),
+        checkpointing=bool(value("gradient_checkpointing") or fsdp.get("activation_checkpointing")),
         reference=bool(value("beta")) and method == "none",
         adapter_rank=None if method == "none" else int(config["peft"]["r"]),
         base_bits=int(config["peft"]["bits"]) if method == "qlora" else None,
         optimizer=str(value("optim")),
         fused=not situation.on_cpu,
         eager=config["model"]["attn_implementation"] == "eager",
+        double_quant=bool(config["peft"].get("double_quant", True)),
         replicas=situation.world_size,
+        **_sharding(config["launch"], situation.world_size),
+        gathers_to_generate=bool(value("ds3_gather_for_generation")),
+        engine=engine,
         vllm=vllm,
+        vllm_sleeps=bool(value("vllm_enable_sleep_mode")),
+        on_cpu=situation.on_cpu,
         base=BASE_CPU if situation.on_cpu else BASE_GPU,
     )
+
+
+def _sharding(launch: Mapping[str, Any], world_size: int) -> dict[str, Any]:
+    """What `launch` says of sharding and offloading, in the terms of `Setup`."""
+    sharding = str(launch.get("sharding") or "none")
+    fsdp, zero = launch.get("fsdp") or {}, launch.get("deepspeed") or {}
+    if sharding == "none":
+        return {"can_shard": "sharding" in launch}
+    if sharding == "fsdp2":
+        away = "cpu" if fsdp.get("offload_params") else "none"
+        optimizer, param = away, away
+    else:
+        optimizer, param = (str(zero.get(f"offload_{what}_device") or "none") for what in ("optimizer", "param"))
+    return {
+        "sharding": sharding,
+        "shards": world_size,
+        "offload_optimizer": optimizer,
+        "offload_param": param,
+        "keeps_gathered": sharding == "fsdp2" and not fsdp.get("reshard_after_forward", True),
+        "can_shard": True,
+    }
 
 
 def available(situation: Situation) -> float | None:

@@ -34,6 +34,7 @@ def worker_environment(
     run_id: str,
     threads: int | None,
     cores: int,
+    deepspeed: bool = False,
 ) -> dict[str, str]:
     """Build the workers' environment.
 
@@ -46,6 +47,7 @@ def worker_environment(
         run_id: the launch's own name.
         threads: `launch.threads`; None leaves OMP_NUM_THREADS to the user, else `cores // world_size`.
         cores: usable CPU cores.
+        deepspeed: whether DeepSpeed carries the ranks.
 
     Returns:
         A complete environment.
@@ -56,7 +58,7 @@ def worker_environment(
     for name in _OURS:
         if name in extra:
             raise ConfigError(f"launch.env.{name} is grpo-train's own variable; take it out of launch.env.")
-    env = {k: v for k, v in base.items() if k not in _FOREIGN and not k.startswith(_FOREIGN_PREFIXES)}
+    env = without_foreign(base)
     env.setdefault("OMP_NUM_THREADS", str(max(1, cores // world_size)))
     # Threads that spin while they wait for each other slow a busy machine down tenfold; threads that sleep at
     # once make an idle one a third slower. So they spin, briefly (libgomp, which torch brings), then sleep.
@@ -67,7 +69,8 @@ def worker_environment(
     env["PYTHONPATH"] = python_path(env.get("PYTHONPATH", ""))
     env["PYTHONSAFEPATH"] = "1"
     if kind == "cpu":
-        env["ACCELERATE_USE_CPU"] = "true"
+        # Where accelerate is told of the CPU it leaves DeepSpeed out; it finds the CPU by training.use_cpu as well.
+        env |= {"DS_ACCELERATOR": "cpu"} if deepspeed else {"ACCELERATE_USE_CPU": "true"}
         if world_size > 1 and Path("/sys/class/net/lo").exists():
             # gloo takes the interface the host's name resolves to, which in a container may lead nowhere.
             env.setdefault("GLOO_SOCKET_IFNAME", "lo")
@@ -81,6 +84,11 @@ def worker_environment(
         env["OMP_NUM_THREADS"] = str(threads)
     env |= {RUN_ID: run_id, WORLD_SIZE: str(world_size), KIND: kind, COMPOSER: own_identity()}
     return env
+
+
+def without_foreign(base: Mapping[str, str]) -> dict[str, str]:
+    """An environment without what an outer launcher left in it for processes of its own."""
+    return {k: v for k, v in base.items() if k not in _FOREIGN and not k.startswith(_FOREIGN_PREFIXES)}
 
 
 def python_path(inherited: str) -> str:

@@ -130,6 +130,13 @@ def meaningful_lines(text: str) -> list[str]:
     return [line.rstrip() for line in lines if line.strip() and not _TORCHRUN_LINE.search(line)]
 
 
+def last_error(text: str) -> str | None:
+    """The exception that a log ends with, on one line: the last one that is a cause and not its consequence."""
+    lines = meaningful_lines(text)
+    named = [m["text"] for line in reversed(lines) if (m := _EXCEPTION.match(line))]
+    return next((c for c in named if not _SECONDARY.search(c)), named[0] if named else None)
+
+
 def oom_kill_count() -> int:
     """Processes that the kernel has killed for memory on this machine since it started (0 where unknown)."""
     try:
@@ -164,9 +171,7 @@ def _describe_signal(death: Death, oom_kills: int) -> str:
 
 
 def _from_log(text: str, death: Death, where: str) -> Failure:
-    lines = meaningful_lines(text)
-    named = [m["text"] for line in reversed(lines) if (m := _EXCEPTION.match(line))]
-    cause = next((c for c in named if not _SECONDARY.search(c)), named[0] if named else None)
+    lines, cause = meaningful_lines(text), last_error(text)
     sentence = f"The worker failed: {cause}" if cause else f"The worker ended with exit code {death.code}."
     return Failure("\n".join([sentence, *_indented(lines[-TAIL_LINES:]), where]), EXIT_FAILED)
 

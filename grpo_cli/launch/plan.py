@@ -5,26 +5,30 @@ One process runs the worker module itself (1.5 s sooner); several go through `ac
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import environ
 from pathlib import Path
 from typing import Any
 
 from grpo_cli.config.groups.launch import KINDS
 from grpo_cli.errors import ConfigError
-from grpo_cli.launch.environment import worker_environment
-from grpo_cli.launch.hardware import Gpu, Hardware, detect
+from grpo_cli.launch.command import worker_command
+from grpo_cli.launch.contradictions import sharding_problem
+from grpo_cli.launch.engine import choose_engine
+from grpo_cli.launch.environment import WORLD_SIZE, worker_environment
+from grpo_cli.launch.hardware import Gpu, Hardware, detect, visible
+from grpo_cli.launch.nodes import NODE, Nodes, gloo_interface, interface_towards, node_options, settle_nodes
+from grpo_cli.launch.own_config import OwnConfig, precision_notes, read_own
+from grpo_cli.launch.slurm.request import job_hardware, request_problems
 
 WORKER = ("-m", "grpo_cli.training.worker")
-ACCELERATE_CONFIG = Path(__file__).with_name("accelerate.yaml")
 
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """What will be started, and why it was chosen."""
+    """What will be started, and why it was chosen; `files` are to be written first, by their path in the run folder."""
 
     argv: tuple[str, ...]
     env: dict[str, str] = field(repr=False)
@@ -37,6 +41,8 @@ class LaunchPlan:
     foreground: bool = False
     grace_seconds: float = 30.0
     warnings: tuple[str, ...] = ()
+    nodes: Nodes | None = None
+    files: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 def plan_launch(
@@ -52,7 +58,7 @@ def plan_launch(
 
     Args:
         cfg_launch: the `launch` group (see `LaunchConfig`).
-        training: the `training` group; only `use_cpu` is looked at.
+        training: the `training` group; only `use_cpu` is looked at, and the precision under `accelerate_config`.
         run_folder: the run's folder, the worker's one argument.
         worker: what follows `python`: `-m module` or a script's path.
         hardware: the machine; looked up when not given.
@@ -68,18 +74,37 @@ def plan_launch(
     extra = {str(k): str(v) for k, v in (cfg_launch.get("env") or {}).items() if v is not None}
     hardware = hardware or detect({**env, **extra})
     foreground = bool(cfg_launch.get("foreground", False))
+    if (cfg_launch.get("slurm") or {}).get("submit"):
+        if problems := request_problems(cfg_launch):
+            raise ConfigError(*problems)
+        hardware = job_hardware(cfg_launch, hardware)
 
+    own = read_own(cfg_launch)
     asked = str(cfg_launch.get("kind", "auto"))
     wanted = _count(cfg_launch, "num_processes")
+    if own is not None:
+        asked, wanted = _asked_by(own, asked), own.num_processes
+        if own.gpu_ids is not None:
+            hardware = replace(hardware, gpus=visible(hardware.gpus, own.gpu_ids))
     kind, why = _choose_kind(asked, wanted, foreground, training, hardware)
     processes = _choose_processes(kind, wanted, hardware)
+    nodes = settle_nodes(cfg_launch, {**env, **extra})
+    world_size = processes * (nodes.count if nodes else 1)
+    if problem := sharding_problem(cfg_launch, kind, world_size):
+        raise ConfigError(problem)
+    if foreground and nodes:
+        raise ConfigError("launch.foreground=true runs one process in this terminal; drop it, or write launch=cpu.")
     if foreground and processes > 1:
         raise ConfigError(
             f"launch.foreground=true runs one process in this terminal and {processes} were asked for; "
             f"add launch.num_processes=1{' launch=single_gpu' if kind == 'multi_gpu' else ''}."
         )
+    engine = choose_engine(cfg_launch, world_size, run_folder, own)
+    options = engine.options
+    if foreground and options is not None:
+        raise ConfigError("launch.foreground=true runs the worker itself, not accelerate; write launch.sharding=none.")
 
-    warnings = []
+    warnings = precision_notes(own, training) if own is not None else []
     if kind == "cpu" and processes > hardware.cores:
         warnings.append(
             f"launch.num_processes={processes} on {_plural(hardware.cores, 'usable CPU core')}: "
@@ -97,11 +122,17 @@ def plan_launch(
         run_id=run_id,
         threads=threads,
         cores=hardware.cores,
+        deepspeed="use_deepspeed" in (options or {}),
     )
+    if nodes and options:
+        options = options | node_options(nodes)
+        worker_env |= {WORLD_SIZE: str(world_size), NODE: str(nodes.rank)}
+        why = f"{why}; node {nodes.rank} of {nodes.count}"
+        worker_env |= gloo_interface(interface_towards(nodes.address, nodes.port), {**env, **extra})
     return LaunchPlan(
-        argv=_command(processes, worker, run_folder),
+        argv=worker_command(options, worker, run_folder),
         env=worker_env,
-        world_size=processes,
+        world_size=world_size,
         kind=kind,
         why=why,
         run_id=run_id,
@@ -110,7 +141,18 @@ def plan_launch(
         foreground=foreground,
         grace_seconds=float(cfg_launch.get("grace_seconds", 30.0)),
         warnings=tuple(warnings),
+        nodes=nodes,
+        files=engine.files,
     )
+
+
+def _asked_by(own: OwnConfig, asked: str) -> str:
+    """The kind of hardware a user's own accelerate file means; `launch.kind` goes first where it says one."""
+    if asked != "auto":
+        return asked
+    if own.on_cpu:
+        return "cpu"
+    return "multi_gpu" if own.num_processes > 1 else "auto"
 
 
 def _choose_kind(
@@ -187,23 +229,3 @@ def _no_gpu(hardware: Hardware) -> str:
 
 def _plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _command(processes: int, worker: Sequence[str], run_folder: Path) -> tuple[str, ...]:
-    run = str(run_folder.resolve())
-    if processes == 1:
-        return (sys.executable, *worker, run)
-    # --multi_gpu on CPU too: together with ACCELERATE_USE_CPU it gives gloo ranks, whereas --cpu starts one
-    # process whatever the number. Precision "no" is accelerate's part only: the trainer's own arguments
-    # (training.bf16, training.fp16) decide, as they do with one process. Port 0 takes a free one.
-    options = {
-        "config_file": str(ACCELERATE_CONFIG),
-        "num_processes": str(processes),
-        "num_machines": "1",
-        "machine_rank": "0",
-        "main_process_port": "0",
-        "mixed_precision": "no",
-        "dynamo_backend": "no",
-    }
-    flags = [text for name, value in options.items() for text in (f"--{name}", value)]
-    return (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", *flags, *worker, run)

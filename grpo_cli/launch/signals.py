@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -94,11 +95,19 @@ class SignalWatch:
         for number, handler in self._former.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
+    def take(self, name: str) -> None:
+        """Count a signal that another node of the run got as this one's."""
+        self.count += 1
+        self.first = self.first or name
+        self._last = time.monotonic()
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         if name in self._deaf:
             return
         now = time.monotonic()
+        if self.count and name == "SIGTERM" and "SLURM_JOB_ID" in os.environ:
+            return  # Slurm repeats it on its way to SIGKILL: nobody's impatience
         # A wrapper (uv run, make, a shell) passes on the Ctrl-C that the terminal gave us already.
         if self.count == 0 or now - self._last > ECHO_SECONDS:
             self.count += 1

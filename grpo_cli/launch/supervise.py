@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
 
 from grpo_cli.errors import EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_SIGINT, EXIT_SIGTERM
 from grpo_cli.launch.failure import Failure, error_reports, explain, oom_kill_count, rank_deaths, read_tail
+from grpo_cli.launch.meeting import Peers
 from grpo_cli.launch.outcome import Outcome
 from grpo_cli.launch.plan import LaunchPlan
+from grpo_cli.launch.running import TERM_SECONDS, pause, running
 from grpo_cli.launch.signals import Interrupted, SignalWatch, exit_code_for
 from grpo_cli.launch.tree import ProcessTree
+from grpo_cli.rollout.plan import ServerPlan
+from grpo_cli.rollout.server import RolloutServer
 from grpo_cli.runs import jsonl
 from grpo_cli.runs.folder import RunFolder
 
-TICK_SECONDS = 0.1
-TERM_SECONDS = 2.0
 REFRESH_SECONDS = 1.0
 # In these a worker answers a stop request; before them there is nothing to save yet.
 STOPPABLE = {"training", "evaluating", "saving", "done"}
-WARDEN = Path(__file__).with_name("warden.py")
 
 
 def supervise(
@@ -36,8 +34,10 @@ def supervise(
     on_tick: Callable[[], None],
     grace_seconds: float | None = None,
     on_stop: Callable[[str], None] | None = None,
+    peers: Peers | None = None,
+    server: ServerPlan | None = None,
 ) -> Outcome:
-    """Start the workers, watch them to their end, and clean up after them.
+    """Start the workers (and the server they generate with), watch them to their end, and clean up after them.
 
     The first SIGINT, SIGTERM or SIGHUP asks a worker that trains to save a checkpoint and end (`logs/stop`)
     and waits for it; the second one, the end of the grace, or a signal before training ends it all at once.
@@ -48,6 +48,8 @@ def supervise(
         on_tick: called about every 0.1 s (the live display) until the run has ended, and once after.
         grace_seconds: how long a stop may take; the plan's own by default.
         on_stop: called once with a sentence for the user when a signal has arrived.
+        peers: the run's other nodes: a stop or a failure of one of them ends this launch too.
+        server: the rollout server to start or to join; it ends after the workers, and they end with it.
 
     Returns:
         The outcome of a run that ended by itself, well or not.
@@ -58,20 +60,43 @@ def supervise(
     grace = plan.grace_seconds if grace_seconds is None else grace_seconds
     started = time.monotonic()
     _clear_leftovers(folder)
+    for name, text in plan.files.items():
+        jsonl.write_atomic(folder.root / name, text)
     log_start = folder.worker_log.stat().st_size if folder.worker_log.exists() else 0
     events_start = folder.events.stat().st_size if folder.events.exists() else 0
     oom_before = oom_kill_count()
 
     # In the foreground Ctrl-C belongs to the worker (the terminal gives it one too) and its debugger.
     with SignalWatch(deaf=("SIGINT",) if plan.foreground else ()) as watch:
-        with _running(plan, folder) as (process, tree):
-            _follow(process, tree, folder, watch, on_tick, on_stop, grace, events_start, plan.foreground)
-        returncode = process.returncode if process.returncode is not None else -9
+        returncode, lost = -9, None
+        with RolloutServer(server, folder) as service:
+            lost = service.wait(stopped=lambda: watch.count > 0, on_tick=on_tick)
+            if lost is None and not (server and watch.count):
+                env = {**plan.env, **(server.worker_env if server else {})}
+                log = None if plan.foreground else folder.worker_log
+                with running(plan.argv, env, run_id=plan.run_id, log=log) as (process, tree):
+                    _follow(
+                        process,
+                        tree,
+                        folder,
+                        watch,
+                        on_tick,
+                        on_stop,
+                        grace,
+                        events_start,
+                        plan.foreground,
+                        service,
+                        peers,
+                    )
+                returncode = process.returncode if process.returncode is not None else -9
+                lost = service.failure() if returncode else None
         folder.stop_request.unlink(missing_ok=True)
         with suppress(Exception):  # everything has ended; a display that fails now must not hide how
             on_tick()
 
     seconds = time.monotonic() - started
+    if lost is not None and watch.first is None:
+        return Outcome(lost.exit_code, "failed", None, lost.message, seconds)
 
     def explained() -> Failure:
         oom_kills = max(0, oom_kill_count() - oom_before)
@@ -87,6 +112,8 @@ def supervise(
             seconds=seconds,
         )
         raise Interrupted(exit_code_for(watch.first), outcome)
+    if peers is not None and peers.broken and returncode != 0:
+        return Outcome(EXIT_FAILED, "failed", None, peers.broken, seconds)
     if returncode == 0:
         return Outcome(EXIT_DONE, "completed", None, None, seconds)
     stopped = _stopped_from_outside(returncode, folder, log_start)
@@ -111,41 +138,6 @@ def last_phase(folder: RunFolder, start: int = 0) -> str | None:
     return name
 
 
-@contextmanager
-def _running(plan: LaunchPlan, folder: RunFolder) -> Iterator[tuple[subprocess.Popen[bytes], ProcessTree]]:
-    """The started command and its process tree; on leaving, in whatever way, all of it has ended."""
-    reading, writing = os.pipe()  # the writing end is ours alone: it closes with us, and the warden notices
-    try:
-        if plan.foreground:
-            process = subprocess.Popen(plan.argv, env=plan.env)
-        else:
-            with folder.worker_log.open("ab") as log:
-                process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", str(WARDEN), str(reading), *plan.argv],
-                    env=plan.env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    pass_fds=[reading],
-                )
-        os.close(reading)
-        reading = -1
-        tree = ProcessTree(process.pid, plan.run_id)
-        try:
-            yield process, tree
-        finally:
-            # After a run that ended by itself too: something may have escaped the warden.
-            patience = TERM_SECONDS if process.poll() is None else 0.0
-            tree.end(patience, wait=lambda: _pause(process))
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(TERM_SECONDS)
-    finally:
-        for fd in (reading, writing):
-            if fd >= 0:
-                os.close(fd)
-
-
 def _follow(
     process: subprocess.Popen[bytes],
     tree: ProcessTree,
@@ -156,18 +148,32 @@ def _follow(
     grace: float,
     events_start: int,
     foreground: bool,
+    service: RolloutServer,
+    peers: Peers | None = None,
 ) -> None:
     """Tick until the command has ended, or until it has to be killed (which the caller does)."""
     next_refresh = 0.0
     deadline: float | None = None
     while process.poll() is None:
+        if service.failure():
+            return  # the workers would wait for its answers
         now = time.monotonic()
         if now >= next_refresh:
             tree.refresh()
             next_refresh = now + REFRESH_SECONDS
+        if peers is not None:
+            peers.pump()
+            if peers.broken:
+                return
+            if peers.stop and watch.first is None:
+                watch.take(peers.stop)
         if watch.count and deadline is None:
             deadline = now + grace
-            if not _ask_to_stop(process, folder, watch, on_stop, grace, events_start, foreground):
+            if peers is not None and peers.tell_stop(watch.first or "SIGTERM"):
+                deadline += TERM_SECONDS + REFRESH_SECONDS  # node 0 has its grace first, and says how it ended
+                if on_stop is not None:
+                    on_stop(f"{watch.first}: asking node 0 to stop the run; again to stop at once.")
+            elif not _ask_to_stop(process, folder, watch, on_stop, grace, events_start, foreground):
                 return
         elif deadline is not None and (watch.count > 1 or now > deadline):
             return
@@ -178,7 +184,7 @@ def _follow(
                 # A display that breaks during a stop (its terminal has gone) must not cost the checkpoint.
                 if deadline is None:
                     raise
-        _pause(process)
+        pause(process)
 
 
 def _ask_to_stop(
@@ -206,11 +212,6 @@ def _ask_to_stop(
                 else f"{name}: stopping."
             )
     return asked
-
-
-def _pause(process: subprocess.Popen[bytes]) -> None:
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(TICK_SECONDS)
 
 
 def _clear_leftovers(folder: RunFolder) -> None:

@@ -59,21 +59,27 @@ class ProcessTree:
         self._known = {p for p in self._known if _alive(p)}
         return sorted(self._known, key=lambda p: p.pid)
 
-    def end(self, seconds: float, wait: Callable[[], None]) -> None:
-        """End all of them: SIGTERM, `seconds` of patience, then SIGKILL until none is left.
+    def terminate(self, seconds: float, wait: Callable[[], None]) -> None:
+        """Ask all of them to end (SIGTERM), and wait until they have, at most `seconds`.
 
         Args:
-            seconds: how long a process may take over SIGTERM; 0 goes straight to SIGKILL.
+            seconds: how long they may take.
             wait: called between two looks (reaps the direct child, sleeps a little).
         """
         self.refresh()
-        if seconds > 0:
-            for process in self.alive():
-                with contextlib.suppress(*_GONE):
-                    process.terminate()
-            deadline = time.monotonic() + seconds
-            while self.alive() and time.monotonic() < deadline:
-                wait()
+        for process in self.alive():
+            with contextlib.suppress(*_GONE):
+                process.terminate()
+        deadline = time.monotonic() + seconds
+        while self.alive() and time.monotonic() < deadline:
+            wait()
+
+    def kill(self, wait: Callable[[], None]) -> None:
+        """SIGKILL until none is left, wherever it has strayed to.
+
+        Args:
+            wait: called between two looks.
+        """
         deadline = time.monotonic() + 10.0
         while time.monotonic() < deadline:
             self.refresh()

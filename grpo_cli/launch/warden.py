@@ -6,6 +6,7 @@ Started as `python -I -S warden.py <pipe> <argv…>`, standard library only, 10 
   warden and not to init, so that the whole tree can always be found and killed;
 - holds the reading end of a pipe whose writing end only the composer has: when the composer ends in any
   way, SIGKILL included, the pipe closes and the warden kills the tree;
+- removes the shared memory of its tree that nobody maps any more (shared_memory.py);
 - ends as its child ended, with the same exit code or by the same signal, after the child's leftovers.
 
 It ignores SIGINT, SIGTERM and SIGHUP: whether a run stops is for the composer and the workers to say.
@@ -23,8 +24,16 @@ import subprocess
 import sys
 import time
 
+# By path: `-I` keeps the working directory out, and the package itself would bring more than is needed here.
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+from shared_memory import SharedMemory
+
+sys.path.pop(0)
+
 LINGER_SECONDS = 2.0  # what the child leaves running has this long to end by itself
+LOOK_SECONDS = 0.2  # between two looks at the shared memory
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG = 1
 
 
 def _children() -> dict[int, list[int]]:
@@ -63,8 +72,13 @@ def _reap(main: int, status: int | None) -> tuple[int | None, bool]:
             status = ended
 
 
-def _kill_all(main: int, group: int, status: int | None) -> int | None:
+def _kill_all(main: int, group: int, status: int | None, memory: SharedMemory) -> int | None:
     """SIGKILL the tree until nothing is left of it (a process may fork while it is being counted)."""
+    if sys.platform == "linux":
+        for pid in _descendants():  # stopped, so that none makes a segment between the look and its end
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGSTOP)
+        memory.note(_descendants, last=True)
     for _ in range(200):
         pids = _descendants() if sys.platform == "linux" else []
         for pid in pids:
@@ -78,6 +92,12 @@ def _kill_all(main: int, group: int, status: int | None) -> int | None:
             break
         time.sleep(0.01)
     return status
+
+
+def _die_with_warden() -> None:
+    """In the child, before it becomes the command: end by SIGKILL when the warden ends (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def main(pipe: int, argv: list[str]) -> int:
@@ -99,20 +119,23 @@ def main(pipe: int, argv: list[str]) -> int:
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    child = subprocess.Popen(argv, start_new_session=sys.platform != "linux")
+    memory = SharedMemory()
+    child = subprocess.Popen(argv, start_new_session=sys.platform != "linux", preexec_fn=_die_with_warden)
     status: int | None = None
     left = True
     deadline = float("inf")
     while left:
-        ready, _, _ = select.select([pipe, wake], [], [], 0.05 if status is not None else 1.0)
+        ready, _, _ = select.select([pipe, wake], [], [], 0.05 if status is not None else LOOK_SECONDS)
         if wake in ready:
             os.read(wake, 4096)
+        memory.note(_descendants)
         status, left = _reap(child.pid, status)
         if status is not None and deadline == float("inf"):
             deadline = time.monotonic() + LINGER_SECONDS
         if pipe in ready or time.monotonic() > deadline:
-            status = _kill_all(child.pid, child.pid, status)
+            status = _kill_all(child.pid, child.pid, status, memory)
             break
+    memory.clear()
     child.returncode = 0  # reaped above
     code = os.waitstatus_to_exitcode(status) if status is not None else 1
     if code < 0:

@@ -6,8 +6,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from grpo_cli.launch.hardware import Hardware
 from grpo_cli.preflight.show import count, process
-from grpo_cli.preflight.situation import Situation
+from grpo_cli.preflight.situation import Situation, situation_of
 
 
 @dataclass(frozen=True)
@@ -140,3 +141,9 @@ def arithmetic(situation: Situation, train_prompts: int | None = None) -> Arithm
         completions=made,
         most_tokens=made * longest if made is not None and longest else None,
     )
+
+
+def total_steps(config: dict[str, Any], hardware: Hardware) -> int | None:
+    """Optimizer steps of a run on a machine; None where that cannot be told without loading the data."""
+    numbers = arithmetic(situation_of(config, hardware))
+    return numbers.total_steps if numbers else None

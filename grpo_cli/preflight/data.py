@@ -47,7 +47,7 @@ def add_data_part(report: Report, situation: Situation) -> None:
 
     streamed = not isinstance(data.train, Dataset)
     train = list(data.train.take(_MOST)) if streamed else _sample(data.train, config["seed"])
-    test = list(data.test) if data.test is not None else []
+    test = data.test.to_list() if data.test is not None else []
     prompts, held_out = [row["prompt"] for row in train], [row["prompt"] for row in test]
     lengths = _lengths([*prompts, *held_out], tokenizer, situation)
     rows = None if streamed else len(data.train)
@@ -89,19 +89,24 @@ def render(prompt: Any, tokenizer: Any, template_kwargs: dict[str, Any] | None =
 def _sample(rows: Any, seed: int) -> list[dict[str, Any]]:
     if len(rows) > _MOST:
         rows = rows.select(np.sort(np.random.default_rng(seed).permutation(len(rows))[:_MOST]))
-    return list(rows)
+    return rows.to_list()
 
 
 def _lengths(prompts: list[Any], tokenizer: Any, situation: Situation) -> np.ndarray:
     """Tokens of each prompt, rendered with the template's arguments of the run; shape (len(prompts),)."""
     kwargs = situation.value("chat_template_kwargs")
     texts = [render(prompt, tokenizer, kwargs) for prompt in prompts]
+    # TRL tokenizes a rendered template without adding special tokens of its own.
+    plain = isinstance(prompts[0], str)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
     counts: list[int] = []
     for start in range(0, len(texts), 1000):
-        # TRL tokenizes a rendered template without adding special tokens of its own.
-        plain = isinstance(prompts[start], str)
-        ids = tokenizer(text=texts[start : start + 1000], add_special_tokens=plain, verbose=False)["input_ids"]
-        counts += [len(row) for row in ids]
+        batch = texts[start : start + 1000]
+        if backend is not None:  # only counted: no offsets, masks and lists of them
+            counts += [len(row) for row in backend.encode_batch_fast(batch, add_special_tokens=plain)]
+        else:
+            ids = tokenizer(text=batch, add_special_tokens=plain, verbose=False)["input_ids"]
+            counts += [len(row) for row in ids]
     return np.asarray(counts, dtype=np.int64)
 
 

@@ -27,6 +27,8 @@ def hardware_problems(config: Mapping[str, Any], on_cpu: bool) -> list[str]:
         )
     if config["training"].get("use_vllm") is True:
         problems.append("training.use_vllm=true needs a GPU, and this run is on the CPU; write rollout=transformers.")
+    if config["peft"]["method"] == "qlora":
+        problems.append("peft=qlora needs an NVIDIA GPU, and this run is on the CPU; write peft=lora.")
     return problems
 
 

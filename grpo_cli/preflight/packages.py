@@ -73,12 +73,15 @@ def _needed(config: Mapping[str, Any], on_cpu: bool) -> Iterator[tuple[str, tupl
     training, model, method = config["training"], config["model"], config["peft"]["method"]
     if method != "none":
         yield f"peft={method}", ("peft",), "peft", "peft=none"
-    if method == "qlora":
+    if method == "qlora" and not on_cpu:
         yield "peft=qlora", ("bitsandbytes",), "bitsandbytes", "peft=lora"
     if training.get("use_vllm") is True and not on_cpu:
         yield "training.use_vllm=true", ("vllm",), "vllm", "rollout=transformers"
     if training.get("use_liger_kernel") is True:
         yield "training.use_liger_kernel=true", ("liger_kernel",), "liger-kernel", "training.use_liger_kernel=false"
+    sharding = str((config.get("launch") or {}).get("sharding", "none"))
+    if sharding.startswith("zero"):
+        yield f"launch.sharding={sharding}", ("deepspeed",), "deepspeed", "launch.sharding=none"
     if training.get("deepspeed"):
         yield "training.deepspeed", ("deepspeed",), "deepspeed", "training.deepspeed=null"
     if str(model["attn_implementation"]).startswith("flash_attention") and not on_cpu:

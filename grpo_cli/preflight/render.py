@@ -1,69 +1,56 @@
-"""A report on the terminal: the run's numbers, the memory forecast, and each finding with what to paste."""
+"""A report on the terminal: the run's numbers, memory and time, and each finding with what to paste."""
 
 from __future__ import annotations
 
 import shlex
-
-from rich.console import Console
-from rich.markup import escape
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
+from typing import Any
 
 from grpo_cli.preflight.finding import ERROR, NOTE, WARNING, Finding
 from grpo_cli.preflight.report import Report
-from grpo_cli.preflight.show import count, size
+from grpo_cli.preflight.show import count, duration, size
+from grpo_cli.preflight.terminal import Terminal
 
+Row = tuple[str, str, str]
 _STYLES = {ERROR: "bold red", WARNING: "bold yellow", NOTE: "bold blue"}
 
 
-def print_report(report: Report, console: Console | None = None) -> None:
+def print_report(report: Report, terminal: Terminal | None = None) -> None:
     """Print a report.
 
     Args:
         report: what was found.
-        console: where to; standard output by default.
+        terminal: where to; standard output by default.
     """
-    console = console or Console(highlight=False, soft_wrap=False)
+    terminal = terminal or Terminal()
     if report.arithmetic:
-        table = _table()
-        for name, number, detail in report.arithmetic.lines():
-            table.add_row(name, number, f"[dim]{escape(detail)}[/dim]")
-        console.print(table)
-    if report.forecast and report.setup:
-        console.print()
-        console.print(_memory(report))
-    elif report.arithmetic:
-        table = _table()
-        table.add_row("memory", "not forecast", "[dim]the model's config.json is not on this machine[/dim]")
-        console.print()
-        console.print(table)
+        terminal.table(report.arithmetic.lines())
+        for rows in (memory_rows(report), time_rows(report)):
+            terminal.line()
+            terminal.table(rows)
     if report.data:
-        console.print()
-        console.print(_data(report.data))
-        for prompt in [report.data.get("example")]:
-            if prompt:
-                console.print(Text("\none prompt as the model gets it:", "dim"))
-                console.print(Padding(Text(prompt), (0, 0, 0, 2), expand=False))
+        terminal.line()
+        terminal.table(_data(report.data))
+        if prompt := report.data.get("example"):
+            terminal.line("\none prompt as the model gets it:", "dim")
+            terminal.paragraph(prompt)
     for finding in report.findings:
-        console.print()
-        _print_finding(console, finding)
-    console.print()
-    console.print(_verdict(report))
+        terminal.line()
+        _print_finding(terminal, finding)
+    terminal.line()
+    terminal.line(*_verdict(report))
 
 
-def _print_finding(console: Console, finding: Finding) -> None:
-    head = Text.assemble((f"{finding.severity} ", _STYLES[finding.severity]), (f"{finding.code}", "dim"))
-    console.print(head)
-    text = finding.what if finding.what.endswith((".", "?")) else f"{finding.what}."
-    console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
+def _print_finding(terminal: Terminal, finding: Finding) -> None:
+    terminal.line(
+        f"{terminal.style(finding.severity, _STYLES[finding.severity])} {terminal.style(finding.code, 'dim')}"
+    )
+    terminal.paragraph(finding.what if finding.what.endswith((".", "?")) else f"{finding.what}.")
     if finding.why:
-        console.print(Padding(Text(finding.why, "dim"), (0, 0, 0, 2), expand=False))
+        terminal.paragraph(finding.why, "dim")
     if finding.install:
-        console.print(Text(f"  run:   {finding.install}", "green"), soft_wrap=True)
+        terminal.line(f"  run:   {finding.install}", "green")
     for number, fix in enumerate(finding.fixes):
-        label = "write:" if number == 0 else "or:   "
-        console.print(Text(f"  {label} {_pasteable(fix)}", "green"), soft_wrap=True)
+        terminal.line(f"  {'write:' if number == 0 else 'or:   '} {_pasteable(fix)}", "green")
 
 
 def _pasteable(fix: str) -> str:
@@ -71,61 +58,78 @@ def _pasteable(fix: str) -> str:
     return " ".join(shlex.quote(part) if "[" in part or "*" in part else part for part in fix.split(" "))
 
 
-def _table() -> Table:
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, style="bold")
-    table.add_column(no_wrap=True)
-    table.add_column()
-    return table
-
-
-def _memory(report: Report) -> Table:
-    assert report.forecast and report.setup
-    found, table = report.forecast, _table()
-    parts = {
-        "weights": found.weights,
-        "gradients": found.gradients,
-        "optimizer": found.optimizer,
-        "reference": found.reference,
-        "activations": found.activations,
-        "KV cache": found.kv_cache,
-        "logits": max(found.logits, found.tile),
-        "the process itself": found.base,
-    }
+def memory_rows(report: Report) -> list[Row]:
+    """The memory of one process: measured where a probe ran, else forecast, else why not."""
     of = f" of {size(report.available)}" if report.available else ""
-    lengths = f"prompts of {report.setup.prompt} and completions of {report.setup.completion} tokens"
-    table.add_row(
-        "memory", f"about {size(found.peak)}{of}", f"[dim]a process, in the phase '{found.peak_phase}'; {lengths}[/dim]"
-    )
+    rows: list[Row] = []
+    if report.measured:
+        worst = report.measured.worst
+        lengths = f"prompts of {worst.prompt} and completions of {worst.completion} tokens"
+        each = f"rank {worst.rank} of {len(report.measured.ranks)}" if len(report.measured.ranks) > 1 else "a process"
+        rows.append(
+            ("memory", f"{size(worst.peak)}{of}", f"measured; {each}, in the phase '{worst.peak_phase}'; {lengths}")
+        )
+        rows.append(("", "by phase", _listed(worst.peaks)))
+        if worst.tensors:
+            rows.append(("", "of it tensors", _listed(worst.tensors)))
+        rows += [(f"  rank {rank.rank}", size(rank.peak), rank.peak_phase) for rank in report.measured.ranks[:16]][
+            : 16 * (len(report.measured.ranks) > 1)
+        ]
+    if not (report.forecast and report.setup):
+        return rows or [("memory", "not forecast", "the model's config.json is not on this machine")]
+    found, setup = report.forecast, report.setup
+    what = f"forecast; a {'process' if setup.on_cpu else 'GPU'}, in the phase '{found.peak_phase}'"
+    lengths = f"prompts of {setup.prompt} and completions of {setup.completion} tokens"
+    rows.append(("" if rows else "memory", f"about {size(found.peak)}{of}", f"{what}; {lengths}"))
+    if found.host:
+        where = "forecast; of the machine's memory, a process, for what is offloaded"
+        rows.append(("", f"about {size(found.host)}", where))
+    if report.tight and not report.measured:
+        rows.append(("", "by phase", _listed(found.phases)))
+        rows.append(("", "by part", _listed({name: value for name, value in found.parts.items() if value >= 1})))
     if report.tight:
-        listed = ", ".join(f"{name} {size(value)}" for name, value in found.phases.items())
-        table.add_row("", "by phase", f"[dim]{listed}[/dim]")
-        listed = ", ".join(f"{name} {size(value)}" for name, value in parts.items() if value >= 1)
-        table.add_row("", "by part", f"[dim]{listed}[/dim]")
-        for saving in report.savings[:4]:
-            table.add_row(
-                "", f"saves {size(saving.bytes)}", f"{escape(saving.override)} [dim]({escape(saving.costs)})[/dim]"
-            )
-    return table
+        rows += [("", f"saves {size(s.bytes)}", f"{s.override} ({s.costs})") for s in report.savings[:4]]
+    return rows
 
 
-def _data(data: dict) -> Table:
-    table = _table()
-    rows = f"{count(data['train_rows'])} to train on" if data["train_rows"] is not None else "a stream"
-    table.add_row("data", rows, f"[dim]{count(data['test_rows'])} held out[/dim]")
-    tokens = data.get("prompt_tokens")
-    if tokens:
+def time_rows(report: Report) -> list[Row]:
+    """The time of a step and of the run: measured, by earlier runs, or how to find it out."""
+    time = report.time
+    if time is None:
+        return [("time", "not known", "no earlier run of this shape; probe=true measures two steps")]
+    how = "measured" if report.measured else "by earlier runs"
+    rows = []
+    if time.total is not None:
+        rows.append(("time", f"about {duration(time.total)}", f"{how}; {time.detail}"))
+    spread = f", {duration(time.low)} to {duration(time.high)} from the 10th to the 90th percentile"
+    each = f"{duration(time.step)} a step"
+    detail = f"{count(time.steps_per_hour)} an hour{'' if report.measured else spread}"
+    rows.append(("" if rows else "time", each, detail if rows else f"{how}; {detail}; {time.detail}"))
+    if report.measured:
+        parts = {name: seconds for name, seconds in report.measured.seconds.items() if seconds >= 0.0005}
+        rows.append(("", "by phase", ", ".join(f"{name} {duration(seconds)}" for name, seconds in parts.items())))
+    return rows
+
+
+def _listed(sizes: Any) -> str:
+    return ", ".join(f"{name} {size(value)}" for name, value in sizes.items())
+
+
+def _data(data: dict[str, Any]) -> list[Row]:
+    number = f"{count(data['train_rows'])} to train on" if data["train_rows"] is not None else "a stream"
+    rows = [("data", number, f"{count(data['test_rows'])} held out")]
+    if tokens := data.get("prompt_tokens"):
         listed = ", ".join(f"{name} {count(value)}" for name, value in tokens.items())
-        table.add_row("prompt tokens", f"{count(tokens['median'])} in the median", f"[dim]{listed}[/dim]")
-    return table
+        rows.append(("prompt tokens", f"{count(tokens['median'])} in the median", listed))
+    return rows
 
 
-def _verdict(report: Report) -> Text:
+def _verdict(report: Report) -> tuple[str, str]:
     names = {ERROR: "error", WARNING: "warning", NOTE: "note"}
     counts = [(report.count(severity), name) for severity, name in names.items()]
     listed = ", ".join(f"{number} {name}{'s' * (number > 1)}" for number, name in counts if number)
     if report.count(ERROR):
-        return Text(f"{listed}: this run would not work.", "bold red")
+        return f"{listed}: this run would not work.", "bold red"
     if report.count(WARNING):
-        return Text(f"{listed}: this run would work, perhaps not as meant.", "bold yellow")
-    return Text(f"Nothing is wrong{f' ({listed})' if listed else ''}.", "bold green")
+        return f"{listed}: this run would work, perhaps not as meant.", "bold yellow"
+    return f"Nothing is wrong{f' ({listed})' if listed else ''}.", "bold green"

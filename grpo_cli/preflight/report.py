@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from grpo_cli.errors import EXIT_CONFIG, EXIT_DONE, EXIT_FAILED
-from grpo_cli.forecast.memory import Forecast, Saving, Setup, forecast, savings
+from grpo_cli.forecast.measured import Measurement
+from grpo_cli.forecast.memory import Forecast, Setup, forecast
+from grpo_cli.forecast.savings import Saving, savings
 from grpo_cli.forecast.setup import available, setup_of
+from grpo_cli.forecast.shape import shape_of
+from grpo_cli.forecast.time import TimeForecast, from_earlier
 from grpo_cli.preflight.arithmetic import Arithmetic, arithmetic
 from grpo_cli.preflight.finding import ERROR, NOTE, SEVERITIES, WARNING, Finding
 from grpo_cli.preflight.rules import light_findings
@@ -26,6 +31,8 @@ class Report:
         savings: overrides that would save memory.
         available: bytes that a process may use; None where that is not known.
         data: what the data part measured; None where it did not run.
+        time: how long the run will take; None where neither a probe nor an earlier run tells.
+        measured: what a probe measured; None where none ran, or it did not end well.
     """
 
     findings: list[Finding]
@@ -35,6 +42,8 @@ class Report:
     savings: list[Saving] = field(default_factory=list)
     available: float | None = None
     data: dict[str, Any] | None = None
+    time: TimeForecast | None = None
+    measured: Measurement | None = None
 
     @property
     def tight(self) -> bool:
@@ -57,14 +66,16 @@ class Report:
         if self.forecast:
             saved = [{"override": s.override, "bytes": round(s.bytes), "costs": s.costs} for s in self.savings]
             available = round(self.available) if self.available else None
-            memory = {**self.forecast.as_dict(), "available_bytes": available, "savings": saved}
+            memory = {"source": "forecast", **self.forecast.as_dict(), "available_bytes": available, "savings": saved}
         return {
             "exit_code": self.exit_code(strict),
             "counts": {severity: self.count(severity) for severity in (ERROR, WARNING, NOTE)},
             "findings": [finding.as_dict() for finding in self.findings],
             "arithmetic": self.arithmetic.as_dict() if self.arithmetic else None,
             "memory": memory,
+            "time": self.time.as_dict() if self.time else None,
             "data": self.data,
+            "probe": self.measured.as_dict() if self.measured else None,
         }
 
     def add(self, findings: list[Finding]) -> None:
@@ -80,7 +91,27 @@ def light_report(situation: Situation) -> Report:
     """
     report = Report(light_findings(situation), arithmetic(situation))
     forecast_into(report, situation)
+    report.time = expected_time(situation, report.arithmetic)
     return report
+
+
+def expected_time(situation: Situation, numbers: Arithmetic | None) -> TimeForecast | None:
+    """How long the run will take by earlier ones of the same shape.
+
+    Args:
+        situation: the configuration on its machine.
+        numbers: its arithmetic.
+    """
+    if numbers is None:
+        return None
+    shape = shape_of(
+        situation.config,
+        situation.hardware,
+        kind=situation.kind,
+        world_size=situation.world_size,
+        gpus=situation.gpus,
+    )
+    return from_earlier(shape, Path(str(situation.config["paths"]["output_dir"])), numbers.total_steps)
 
 
 def forecast_into(report: Report, situation: Situation, prompt_tokens: int | None = None) -> None:

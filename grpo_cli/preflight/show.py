@@ -32,3 +32,20 @@ def count(number: float) -> str:
 def process(number: int) -> str:
     """'1 process', '2 processes'."""
     return f"{number} process{'es' * (number > 1)}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them.
+
+    Example:
+        >>> duration(0.164), duration(42), duration(200), duration(7000), duration(200_000)
+        ('0.16 s', '42 s', '3 min 20 s', '1 h 56 min', '2 d 7 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    for unit, part, long in (("min", "s", 60), ("h", "min", 3600), ("d", "h", 86400)):
+        if seconds < {"min": 3600, "h": 86400}.get(unit, float("inf")):
+            whole = int(seconds // long)
+            rest = int((seconds - whole * long) // {"min": 1, "h": 60, "d": 3600}[unit])
+            return f"{whole} {unit} {rest} {part}" if rest else f"{whole} {unit}"
+    raise AssertionError

@@ -18,8 +18,12 @@ from grpo_cli.errors import ConfigError
 from grpo_cli.forecast.architecture import Architecture, read_architecture
 from grpo_cli.launch.hardware import Gpu, Hardware
 from grpo_cli.launch.plan import plan_launch
+from grpo_cli.launch.slurm.request import job_hardware
 from grpo_cli.preflight.batch import BatchPlan
 from grpo_cli.preflight.rows import Rows, known_rows
+from grpo_cli.rollout.engine import auto_continuous_batching, auto_vllm
+from grpo_cli.rollout.gpus import share_gpus
+from grpo_cli.rollout.vllm import vllm_version
 
 _SIZES = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_generations", "num_iterations")
 _KEY = re.compile(r"[a-z_]+(?:\.[\w-]+)+")
@@ -86,11 +90,16 @@ class Situation:
             return training_default(key)
         if given != "auto":
             return given
+        if key == "use_vllm":
+            return auto_vllm(on_cpu=self.on_cpu, installed=self.installed("vllm"), version=vllm_version()).value
+        if key == "use_transformers_continuous_batching":
+            sharding = str(self.config["launch"].get("sharding") or "none")
+            use_vllm = bool(self.value("use_vllm"))
+            return auto_continuous_batching(use_vllm=use_vllm, cuda=not self.on_cpu, sharding=sharding).value
         return {
             "use_cpu": self.on_cpu,
             "bf16": not self.on_cpu and not self.old_gpu and self.training.get("fp16") is not True,
             "fp16": not self.on_cpu and bool(self.old_gpu) and self.training.get("bf16") is not True,
-            "use_vllm": not self.on_cpu and self.installed("vllm"),
         }.get(key, given)
 
     def is_set(self, key: str) -> bool:
@@ -176,8 +185,10 @@ def situation_of(config: dict[str, Any], hardware: Hardware, **facts: Any) -> Si
         **facts: other fields of `Situation`.
     """
     launch = config["launch"]
+    hardware = job_hardware(launch, hardware)
     try:
-        plan = plan_launch(launch, config["training"], Path(), hardware=hardware)
+        trainers, _ = share_gpus(config, hardware)
+        plan = plan_launch(launch, config["training"], Path(), hardware=trainers)
     except ConfigError as error:
         wanted = launch.get("num_processes")
         facts["refused"] = tuple(error.problems)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from grpo_cli.rewards.code_formats import parse_tests
 from grpo_cli.rewards.code_text import extract_code
 from grpo_cli.rewards.text import content_text
+from grpo_cli.sandbox import process
 from grpo_cli.sandbox.isolation import describe, protections, require_isolation
 from grpo_cli.sandbox.settings import Limits
 from grpo_cli.sandbox.verdicts import function_verdicts, output_verdicts
@@ -116,8 +117,12 @@ def _begun_in(prompt: Any) -> str | None:
 def preload() -> None:
     """Find out what this machine can isolate, which takes a few programs."""
     protections()
+    # Workers are forked from here, and have one of their own each.
+    process.close()
 
 
 def note() -> str:
     """Which protections programs run under here."""
-    return describe()
+    described = describe()
+    process.close()
+    return described

@@ -25,3 +25,13 @@ def reward_sources(cfg_reward: Mapping[str, Mapping[str, Any]]) -> dict[str, dic
         digest = hashlib.sha256(file.read_bytes()).hexdigest() if file else None
         sources[str(name)] = {"target": target, "file": str(file) if file else None, "sha256": digest}
     return sources
+
+
+def run_sources(config: Mapping[str, Any]) -> dict[str, dict[str, str | None]]:
+    """The sources of every reward of a run, those of its evaluation too; part of what makes a run the same run.
+
+    Args:
+        config: the whole configuration.
+    """
+    judges = {f"evaluation.{name}": entry for name, entry in config["evaluation"]["reward"].items()}
+    return reward_sources({**config["reward"], **judges})

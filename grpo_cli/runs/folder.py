@@ -7,16 +7,23 @@ from pathlib import Path
 
 # What a run writes beside its logs; the two that tell that there is a run come last.
 CONTENT = (
-    *("report.html", "metrics.jsonl", "reward_failures.jsonl", "completions", "evaluation", "checkpoints", "model"),
+    *("report.html", "metrics.jsonl", "reward_failures.jsonl", "doctor.jsonl"),
+    *("completions", "evaluation", "checkpoints", "model", "launch"),
     *("provenance.json", "overrides.yaml", "result.json", "config.yaml"),
 )
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths inside one run's folder (nothing is created by asking for a path)."""
+    """Paths inside one run's folder (nothing is created by asking for a path).
+
+    Attributes:
+        root: the folder.
+        node: the machine of a multi-node run that asks: node 0 writes the run, the others their logs beside its.
+    """
 
     root: Path
+    node: int = 0
 
     @property
     def config(self) -> Path:
@@ -50,7 +57,18 @@ class RunFolder:
     @property
     def reward_failures(self) -> Path:
         """Every completion on which a reward failed, one a line, with all that `grpo-reward replay` needs."""
-        return self.root / "reward_failures.jsonl"
+        # A file a node: on a network file system two machines cannot append to one.
+        return self.root / (f"reward_failures.node{self.node}.jsonl" if self.node else "reward_failures.jsonl")
+
+    @property
+    def report(self) -> Path:
+        """The page to look at, written at the end and on demand."""
+        return self.root / "report.html"
+
+    @property
+    def doctor(self) -> Path:
+        """What the doctor found, one finding a line."""
+        return self.root / "doctor.jsonl"
 
     @property
     def checkpoints(self) -> Path:
@@ -64,13 +82,18 @@ class RunFolder:
 
     @property
     def logs(self) -> Path:
-        """Logs of the worker, the event stream and error reports."""
-        return self.root / "logs"
+        """Logs of the worker, the event stream and error reports; those of other nodes in `node<number>` below."""
+        return self.root / "logs" / f"node{self.node}" if self.node else self.root / "logs"
 
     @property
     def worker_log(self) -> Path:
         """Everything the worker processes print, all ranks."""
         return self.logs / "worker.log"
+
+    @property
+    def server_log(self) -> Path:
+        """What a vLLM server that the run starts prints."""
+        return self.logs / "rollout_server.log"
 
     @property
     def events(self) -> Path:

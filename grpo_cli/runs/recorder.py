@@ -7,11 +7,21 @@ Other ranks get a recorder that writes nothing, which keeps rank tests out of th
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import append
+
+
+class Listener(Protocol):
+    """Somebody who wants to see records as they are written, on rank 0."""
+
+    def on_metrics(self, record: Mapping[str, Any]) -> None:
+        """A record of metrics.jsonl."""
+
+    def on_completions(self, split: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """The completions of one generation batch, or of one evaluation."""
 
 
 class Recorder:
@@ -25,6 +35,7 @@ class Recorder:
     def __init__(self, folder: RunFolder, enabled: bool = True) -> None:
         self.folder = folder
         self.enabled = enabled
+        self.listeners: list[Listener] = []
 
     def event(self, event: str, **fields: Any) -> None:
         """Append one event for the live display."""
@@ -52,9 +63,14 @@ class Recorder:
             values: numbers by metric name.
         """
         if self.enabled:
-            append(self.folder.metrics, {"kind": kind, "step": step, "time": time.time(), **values})
+            record = {"kind": kind, "step": step, "time": time.time(), **values}
+            append(self.folder.metrics, record)
+            for listener in self.listeners:
+                listener.on_metrics(record)
 
     def completions(self, split: str, records: Sequence[dict[str, Any]]) -> None:
         """Append completions, one a line."""
         if self.enabled:
             append(self.folder.completions(split), *records)
+            for listener in self.listeners:
+                listener.on_completions(split, records)

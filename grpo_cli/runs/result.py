@@ -66,9 +66,18 @@ def start_result(folder: RunFolder, *, fingerprint: str, overrides: list[str]) -
         finished=None,
         exit_code=None,
         error=None,
+        stopped=None,
         config_fingerprint=fingerprint,
         overrides=overrides,
+        **slurm_job(),
     )
+
+
+def slurm_job() -> dict[str, str | None]:
+    """The Slurm job this process belongs to, and how often it was put back into the queue; empty outside Slurm."""
+    if "SLURM_JOB_ID" not in os.environ:
+        return {}
+    return {"slurm_job": os.environ["SLURM_JOB_ID"], "slurm_restart": os.environ.get("SLURM_RESTART_COUNT")}
 
 
 def _process_started(pid: int) -> float | None:
@@ -83,6 +92,9 @@ def _process_started(pid: int) -> float | None:
 
 def _alive(result: dict[str, Any]) -> bool:
     """Whether the process a result names still runs; a run of another host is taken to be alive."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if job and job == result.get("slurm_job") and result.get("slurm_restart") != os.environ.get("SLURM_RESTART_COUNT"):
+        return False  # this job's own earlier attempt, on whatever node it was
     if result.get("host") != socket.gethostname():
         return True
     started = _process_started(int(result.get("pid") or 0))

@@ -15,7 +15,9 @@ from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, read_result
 
 # Keys that say how a run is watched or started, not what it computes.
-NOT_COMPARED = ("resume", "resume_from", "display", "dry_run", "sweep")
+NOT_COMPARED = ("resume", "resume_from", "display", "dry_run", "sweep", "doctor", "report", "reproduce")
+# Of `launch`: which node this is, where nodes meet and what is asked of Slurm may change between two starts.
+LAUNCH_NOT_COMPARED = ("nodes", "slurm")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ def fingerprint(config: Mapping[str, Any], sources: Mapping[str, Any]) -> str:
         sources: reward sources with their hashes, so that an edited reward is another run.
     """
     compared = {key: value for key, value in config.items() if key not in NOT_COMPARED}
+    launch = compared.get("launch") or {}
+    compared["launch"] = {key: value for key, value in launch.items() if key not in LAUNCH_NOT_COMPARED}
+    compared["nodes"] = (launch.get("nodes") or {}).get("count", 1)
     text = json.dumps([compared, sources], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -64,8 +69,13 @@ def find_interrupted(siblings: Path, wanted: str, new: Path) -> Resumption | Non
 
 
 def resumable(folder: RunFolder, wanted: str) -> Resumption | None:
-    """The last complete checkpoint of one run, where the run is of this configuration and did not finish."""
+    """The last complete checkpoint of one run, where the run is of this configuration and did not finish.
+
+    A run that was ended for a reason of its own (`stopped`) is gone on with only where `resume` names it.
+    """
     result = read_result(folder)
+    if result.get("stopped"):
+        return None
     if result.get("config_fingerprint") != wanted or result.get("status") not in (INTERRUPTED, FAILED):
         return None
     checkpoint = latest_checkpoint(folder.checkpoints)
@@ -104,7 +114,7 @@ def explicit(path: Path) -> Resumption:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two configurations, one `key: old → new` a line, leaving out what does not matter."""
-    flat_old, flat_new = _flat(old), _flat(new)
+    flat_old, flat_new = flatten(old), flatten(new)
     return [
         f"{key}: {flat_old.get(key, 'not set')} → {flat_new.get(key, 'not set')}"
         for key in sorted({*flat_old, *flat_new})
@@ -112,13 +122,13 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested mapping as dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{name}.")
+            flat |= flatten(value, f"{name}.")
         else:
             flat[name] = value
     return flat

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from grpo_cli.errors import ConfigError
-from grpo_cli.sandbox.isolation import PROTECTIONS, missing_isolation, protections
+from grpo_cli.sandbox.isolation import PROTECTIONS, find_isolation, how, missing_isolation, protections
 
 
 def main() -> int:
@@ -17,7 +17,7 @@ def main() -> int:
         return 2
     for name, held in found.items():
         print(f"{'yes' if held else 'no ':3}  {name:10}  {PROTECTIONS[name]}")
-    print(f"A program could {', '.join(problems)}." if problems else "Programs can be run.")
+    print(f"A program could {', '.join(problems)}." if problems else f"Programs can be run, {how(find_isolation())}.")
     return 1 if problems else 0
 
 

@@ -22,7 +22,7 @@ PROTECTIONS = {
     "network": "a network namespace of its own, without any interface",
     "ipc": "an IPC namespace of its own: no shared memory with others",
     "hostname": "a host name of its own",
-    "user": "a user id of its own that owns nothing",
+    "user": "a user id that owns nothing, or a user namespace, outside of which it has no rights",
     "privileges": "no capabilities, and no way to gain any",
     "seccomp": "a filter of system calls: no sockets, no tracing, no mounts, no new namespaces",
     "limits": "limits on processor time, memory, processes, open files, file size and output",
@@ -54,6 +54,20 @@ def describe() -> str:
     have = ", ".join(name for name, held in found.items() if held) or "nothing"
     lack = ", ".join(name for name, held in found.items() if not held)
     return f"Sandbox: in force are {have}" + (f"; not available here: {lack}." if lack else ".")
+
+
+def how(isolation: Isolation) -> str:
+    """What makes the isolation, as the end of a sentence.
+
+    Example:
+        >>> how(Isolation(bubblewrap="/usr/bin/bwrap"))
+        'in namespaces that /usr/bin/bwrap makes'
+    """
+    if isolation.bubblewrap:
+        return f"in namespaces that {isolation.bubblewrap} makes"
+    if not {"root", "processes"} & set(isolation.held):
+        return "without namespaces"
+    return "in namespaces that root makes" if isolation.as_root else "in namespaces of this user"
 
 
 def missing_isolation() -> list[str]:

@@ -1,13 +1,13 @@
-"""The process between us and a program: it builds the sandbox around itself, then becomes the program.
+"""The process between us and a program: it builds the sandbox around itself, then forks the program.
 
-    spawner ─▶ launcher ─▶ init (first process of the namespaces) ─▶ the program
-               waits       reaps; when it ends, the kernel          own user id, no privileges,
-                           kills all that is left inside            limits, Landlock, seccomp
+    template ─▶ launcher ─▶ init (first process of the namespaces) ─▶ the program
+    one for     waits       reaps; when it ends, the kernel          own user id, no privileges,
+    a spawner               kills all that is left inside            limits, Landlock, seccomp
 
-Each dies with the one to its left, so a spawner that is killed leaves nothing running. Each protection is tried and
-the ones that hold are reported before the program starts; where one that was asked for does not hold, the
-program does not start. Run as `python -I -S -c … SPEC`; standard library only, and as little of it as can be, since
-this starts once per program: no json, typing, contextlib or pathlib.
+Each dies with the one to its left, and the launcher also with the spawner, so a spawner that is killed leaves nothing
+running. Each protection is tried and the ones that hold are reported before the program starts; where one that was
+asked for does not hold, the program does not start. Standard library only, and no json, typing, contextlib or
+pathlib: within bubblewrap this is imported anew for each program.
 """
 # ruff: noqa: PTH102, PTH123, SIM105
 
@@ -19,7 +19,6 @@ import os
 import resource
 import select
 import signal
-import sys
 
 from grpo_cli.sandbox import landlock, linux, root, seccomp
 
@@ -43,20 +42,26 @@ _NAMESPACES = (
 )
 
 
-def main() -> None:
-    """Build the sandbox that the first argument (marshal, in hexadecimal) describes, and run the program in it."""
-    spec = marshal.loads(bytes.fromhex(sys.argv[1]))
-    status = spec["status"]
-    os.set_inheritable(status, False)
+def launch(spec: dict[str, Any], descriptors: list[tuple[int, int]], control: int) -> None:
+    """Build a sandbox and fork a program in it; returns in the program's process only.
+
+    Args:
+        spec: how, as `process.start` lays it out.
+        descriptors: (an open descriptor, the number under which the program is to have it).
+        control: a socket that keeps messages apart. Out goes, in marshal: what is in force, or what failed, before the
+            program starts; its exit code when it has ended. When the other end closes, the program is ended.
+    """
     try:
-        code = _launch(spec, status)
+        code = _launch(spec, descriptors, control)
     except Exception as error:
-        _report(status, {"error": f"{type(error).__name__}: {error}"})
+        _report(control, {"error": f"{type(error).__name__}: {error}"})
         code = FAILED_TO_START
-    os._exit(code)
+    if code is not None:
+        _report(control, {"code": code})
+        os._exit(0)
 
 
-def _launch(spec: dict[str, Any], status: int) -> int:
+def _launch(spec: dict[str, Any], descriptors: list[tuple[int, int]], control: int) -> int | None:
     linux.die_with_parent()
     if os.getppid() != spec["parent"]:
         return FAILED_TO_START
@@ -64,7 +69,7 @@ def _launch(spec: dict[str, Any], status: int) -> int:
         # Inside bubblewrap it shares the program's namespaces.
         linux.set_dumpable(False)
     os.umask(0o022)
-    spec["launcher"], spec["spawned_by_root"] = os.getpid(), os.geteuid() == 0
+    spec["launcher"] = os.getpid()
     held: list[str] = list(spec["given"])
     if spec["namespaces"]:
         _leave_namespaces(held, as_root=spec["as_root"])
@@ -75,13 +80,12 @@ def _launch(spec: dict[str, Any], status: int) -> int:
         os.close(lifeline)
         _stay_tied(alive)
         if "processes" in held and not spec["given"]:
-            _be_init(spec, status, held)
-        _become_program(spec, status, held)
+            _be_init(alive)
+        _become_program(spec, descriptors, control, held)
+        return None
     # What the program's output and input hang on must be held by the program alone.
-    _close_from(0, keep=(lifeline,))
-    # Being asked to stop, take the program along and reap it; being killed, the kernel sees to it.
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
-    code = _wait_for(child)
+    _close_from(0, keep=(lifeline, control))
+    code = _wait_for(child, control)
     if "processes" not in held:
         # Children it may have left in its group; none where seccomp forbids them.
         _quietly(os.killpg, child, signal.SIGKILL)
@@ -118,9 +122,9 @@ def _quietly(function: Callable[..., object], *arguments: object) -> bool:
     return True
 
 
-def _report(status: int, what: dict[str, Any]) -> None:
+def _report(control: int, what: dict[str, Any]) -> None:
     try:
-        os.write(status, marshal.dumps(what))
+        os.write(control, marshal.dumps(what))
     except OSError:
         pass
 
@@ -130,39 +134,58 @@ def _stay_tied(alive: int) -> None:
     linux.die_with_parent()
     if select.select([alive], [], [], 0)[0]:
         os._exit(FAILED_TO_START)
-    os.close(alive)
 
 
-def _be_init(spec: dict[str, Any], status: int, held: list[str]) -> None:
-    """The namespace's first process: fork the program, reap whatever ends, end with the program; never returns."""
+def _be_init(alive: int) -> None:
+    """The namespace's first process: fork the program, reap whatever ends, end with the program; returns in that."""
     try:
         linux.set_dumpable(False)
+        os.close(alive)
         alive, lifeline = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(lifeline)
             _stay_tied(alive)
-            _become_program(spec, status, held)
+            return
         _close_from(0, keep=(lifeline,))
-        os._exit(_wait_for(child))
+        while True:
+            pid, result = os.waitpid(-1, 0)
+            if pid == child:
+                os._exit(_exit_code(result))
     except BaseException:
         os._exit(FAILED_TO_START)
 
 
-def _wait_for(child: int) -> int:
+def _wait_for(child: int, control: int) -> int:
+    """Wait until the child ends; end it when the other end of the control socket closes."""
+    woken, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    watched = [woken, control]
     while True:
-        pid, result = os.waitpid(-1, 0)
-        if pid == child:
-            code = os.waitstatus_to_exitcode(result)
-            return code if code >= 0 else 128 - code
+        pid, result = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return _exit_code(result)
+        ready = select.select(watched, [], [])[0]
+        if control in ready:
+            watched = [woken]
+            os.kill(child, signal.SIGKILL)
+        if woken in ready:
+            os.read(woken, 64)
 
 
-def _become_program(spec: dict[str, Any], status: int, held: list[str]) -> None:
-    """Put the last protections on, report, and run the program; never returns."""
+def _exit_code(result: int) -> int:
+    code = os.waitstatus_to_exitcode(result)
+    return code if code >= 0 else 128 - code
+
+
+def _become_program(spec: dict[str, Any], descriptors: list[tuple[int, int]], control: int, held: list[str]) -> None:
+    """Put the last protections on, and report; where one is missing, this process ends."""
     try:
         parent = os.getppid()
         os.setsid()
-        status = _place_descriptors(spec, status)
+        control = _place_descriptors(descriptors, control)
         _restrict(spec, held)
         # A new identity has cancelled it.
         linux.die_with_parent()
@@ -171,28 +194,29 @@ def _become_program(spec: dict[str, Any], status: int, held: list[str]) -> None:
         missing = sorted(set(spec["required"]) - set(held))
         if missing:
             raise OSError("not in force: " + ", ".join(missing))
-        _report(status, {"held": held})
-        os.execve(spec["argv"][0], spec["argv"], spec["env"])
+        _report(control, {"held": held})
+        os.close(control)
     except BaseException as error:
-        _report(status, {"error": f"{type(error).__name__}: {error}"})
+        _report(control, {"error": f"{type(error).__name__}: {error}"})
         os._exit(FAILED_TO_START)
 
 
-def _place_descriptors(spec: dict[str, Any], status: int) -> int:
-    """Give the program the files meant for it under their numbers, and close all others; returns the new status."""
+def _place_descriptors(descriptors: list[tuple[int, int]], control: int) -> int:
+    """Give the program the files meant for it under their numbers, and close all others; returns the new control."""
     # Out of the way first, so that no number is overwritten while it is still needed.
-    lifted = [(fcntl.fcntl(descriptor, fcntl.F_DUPFD, _FREE), number) for descriptor, number in spec["pass"]]
-    status = fcntl.fcntl(status, fcntl.F_DUPFD_CLOEXEC, _FREE)
+    lifted = [(fcntl.fcntl(descriptor, fcntl.F_DUPFD, _FREE), number) for descriptor, number in descriptors]
+    control = fcntl.fcntl(control, fcntl.F_DUPFD_CLOEXEC, _FREE)
     for descriptor, number in lifted:
         os.dup2(descriptor, number)
-    _close_from(3, keep=(*(number for _, number in lifted), status))
-    return status
+    _close_from(0, keep=(*(number for _, number in lifted), control))
+    return control
 
 
 def _close_from(first: int, keep: tuple[int, ...]) -> None:
     start = first
     for descriptor in sorted({one for one in keep if one >= first}):
-        os.closerange(start, descriptor)
+        if start < descriptor:  # an empty range from 0 would be taken for all
+            os.closerange(start, descriptor)
         start = descriptor + 1
     os.closerange(start, 4096)
 
@@ -201,7 +225,7 @@ def _restrict(spec: dict[str, Any], held: list[str]) -> None:
     limits, shown, hidden = spec["limits"], spec["shown"], spec["hidden"]
     if "mounts" in held:
         held.remove("mounts")
-        _try(held, "root", root.enter_private_root, shown, hidden, limits["files_mb"])
+        _try(held, "root", root.enter_private_root, shown, hidden, limits["files_mb"], not spec["judges"])
     elif "root" in held:
         os.chdir("/tmp")
     own_root = "root" in held
@@ -212,7 +236,7 @@ def _restrict(spec: dict[str, Any], held: list[str]) -> None:
         _quietly(linux.call, "sethostname", b"sandbox", 7)
     read, listed = (["/"], []) if own_root else root.readable_without(shown, hidden)
     devices = ["/dev/null", "/dev/zero", "/dev/urandom"]
-    write = ["/tmp" if own_root else spec["folder"], "/dev/null"]
+    write = ["/dev/null"] if spec["judges"] else ["/tmp" if own_root else spec["folder"], "/dev/null"]
     # Of our own processes, those that count as the program's user: launcher and init, in a user namespace.
     ours = 2
     if os.geteuid() == 0 and "user" not in held and spec["drop_user"]:
@@ -228,10 +252,9 @@ def _restrict(spec: dict[str, Any], held: list[str]) -> None:
     held.append("privileges")
     _try(held, "landlock", landlock.restrict, [*read, *devices], write, listed)
     if seccomp.supported():
-        instructions = seccomp.program(
-            os.uname().machine,
-            processes=may_fork and limits["processes"] > 1,
-            shared_processes=not own_processes,
+        instructions = seccomp.filtering(
+            processes=spec["judges"] or (may_fork and limits["processes"] > 1),
+            shared_processes=not (own_processes or spec["judges"]),
             shared_files=not own_root,
         )
         _try(held, "seccomp", seccomp.install, instructions)
@@ -275,7 +298,3 @@ def _limit(limits: dict[str, int], held: list[str], ours: int) -> None:
             soft, hard = min(soft, ceiling), min(hard, ceiling)
         resource.setrlimit(kind, (soft, hard))
     held.append("limits")
-
-
-if __name__ == "__main__":
-    main()

@@ -7,6 +7,7 @@ import os
 import selectors
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -17,49 +18,28 @@ from types import TracebackType
 from typing import Any, Literal
 
 from grpo_cli.errors import RunError
-from grpo_cli.sandbox import places
-from grpo_cli.sandbox.bubblewrap import GIVES, bubblewrap_command
+from grpo_cli.sandbox import places, process
+from grpo_cli.sandbox.bubblewrap import GIVES, PACKAGES_INSIDE, bubblewrap_command
 from grpo_cli.sandbox.settings import Isolation, Limits, Outcome
-
-_PACKAGES = str(Path(__file__).resolve().parents[2])
-_LAUNCH = "import sys; sys.path.insert(0, {!r}); from grpo_cli.sandbox.launcher import main; main()"
-_ISOLATED = ("-I", "-S", "-B", "-X", "utf8")
-# Reads the program from descriptor 3: it stands in no file and no argument. exit() is site's, which -S leaves out.
-_RUN = (
-    "import sys, builtins\n"
-    "builtins.exit = builtins.quit = sys.exit\n"
-    "sys.argv[:] = ['main.py']\n"
-    "with open(3, 'rb') as file: file = file.read()\n"
-    "exec(compile(file, 'main.py', 'exec', dont_inherit=True))\n"
-)
-_ENVIRONMENT = {
-    "PATH": "/usr/bin:/bin",
-    "HOME": "/tmp",
-    "TMPDIR": "/tmp",
-    "LANG": "C.UTF-8",
-    # Else each thread reserves address space that RLIMIT_AS counts.
-    "MALLOC_ARENA_MAX": "1",
-}
-_STOP_SECONDS = 2.0
 
 
 class Program:
     """A program in the sandbox, from start to end; leaving the `with` block ends it and all it has started.
 
     Args:
-        script: its source.
+        script: its source; or, with `inside`, None.
         limits: what it may use.
         isolation: how; `held` names what must be in force.
         stdin: what it reads.
         files: more descriptors, number → content to read, or an open descriptor to hand on.
         capture: whether what it prints is kept (`stdout`) or thrown away.
         strict: whether it must not run with less than `isolation.held`.
-
+        inside: a module of `sandbox.inside` to run rather than a script.
     """
 
     def __init__(
         self,
-        script: str,
+        script: str | None = None,
         *,
         limits: Limits,
         isolation: Isolation,
@@ -67,72 +47,75 @@ class Program:
         files: Mapping[int, bytes | int] | None = None,
         capture: bool = True,
         strict: bool = True,
+        inside: str = "program",
     ) -> None:
         self.limits = limits
         self.began = time.monotonic()
         self.held: list[str] = []
         self._folder: str | None = None
         self._owned: list[int] = []
-        self._process: subprocess.Popen[bytes] | None = None
+        self._output: int | None = None
+        self._launched: process.Launched | None = None
+        files = dict(files or {})
+        if script is not None:
+            # A lone surrogate cannot be encoded; the program is then none, and Python says so inside.
+            files[3] = script.encode("utf-8", "surrogatepass")
         try:
-            self._start(script, isolation, stdin, dict(files or {}), capture, strict)
+            self._start(inside, isolation, {0: stdin, **files}, capture, strict)
         except BaseException:
             self.stop()
             raise
 
     def _start(
-        self,
-        script: str,
-        isolation: Isolation,
-        stdin: bytes,
-        files: dict[int, bytes | int],
-        capture: bool,
-        strict: bool,
+        self, main: str, isolation: Isolation, files: dict[int, bytes | int], capture: bool, strict: bool
     ) -> None:
-        # A lone surrogate cannot be encoded; the program is then none, and Python says so inside.
-        files[3] = script.encode("utf-8", "surrogatepass")
-        passed = [[self._own(c) if isinstance(c, bytes) else c, number] for number, c in files.items()]
-        reading, status = os.pipe()
-        self._owned.append(reading)
         # Made by the launcher, and only where the program gets no root of its own.
         self._folder = f"{tempfile.gettempdir()}/grpo-sandbox-{os.getpid()}-{os.urandom(8).hex()}"
-        bubblewrap = isolation.bubblewrap
         spec = {
-            "parent": 1 if bubblewrap else os.getpid(),
-            "status": status,
-            "pass": passed,
-            "limits": {**asdict(self.limits)},
-            "argv": [places.python(), *_ISOLATED, "-c", _RUN],
-            "env": _environment(),
+            "main": main,
+            "limits": asdict(self.limits),
             "required": list(isolation.held) if strict else [],
             "as_root": isolation.as_root,
-            "namespaces": isolation.namespaces and not bubblewrap,
+            "namespaces": isolation.namespaces and not isolation.bubblewrap,
             "drop_user": isolation.drop_user,
-            "given": list(GIVES) if bubblewrap else [],
+            # Not to be seen from within a user namespace.
+            "spawned_by_root": os.geteuid() == 0,
+            "given": list(GIVES) if isolation.bubblewrap else [],
             "shown": list(places.shown()),
             "hidden": list(places.hidden()),
             "folder": self._folder,
+            # Judges are ours to fork; what they may not is taken from each of them.
+            "judges": main == "judges",
         }
-        command = [places.python(), "-I", "-S", "-c", _LAUNCH.format(_PACKAGES), marshal.dumps(spec).hex()]
-        if bubblewrap:
-            shown = (*places.shown(), f"{_PACKAGES}/grpo_cli/__init__.py", f"{_PACKAGES}/grpo_cli/sandbox")
-            command = bubblewrap_command(
-                bubblewrap, command, shown=shown, hidden=places.hidden(), files_mb=self.limits.files_mb
-            )
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=self._own(stdin),
-                stdout=subprocess.PIPE if capture else subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=_environment(),
-                cwd="/",
-                pass_fds=[status, *(descriptor for descriptor, _ in passed)],
-                start_new_session=True,
-            )
-        finally:
-            os.close(status)
-        self._reading: int | None = reading
+        passed = {number: self._own(readable(c)) if isinstance(c, bytes) else c for number, c in files.items()}
+        passed[1] = passed[2] = self._own(os.open("/dev/null", os.O_WRONLY))
+        if capture:
+            self._output, passed[1] = os.pipe()
+            self._own(passed[1])
+        ours, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._launched = process.Launched(ours)
+        with control:
+            if isolation.bubblewrap:
+                self._launched.process = self._in_bubblewrap(isolation.bubblewrap, spec, control.fileno(), passed)
+            else:
+                process.launch(spec, control.fileno(), passed)
+        self._let_go()
+
+    def _in_bubblewrap(
+        self, bubblewrap: str, spec: dict[str, Any], control: int, passed: dict[int, int]
+    ) -> subprocess.Popen[bytes]:
+        # What is passed on is numbered anew by the launcher, so the numbers that the descriptors have here do.
+        spec |= {"parent": 1, "control": control, "descriptors": [(here, there) for there, here in passed.items()]}
+        command = bubblewrap_command(
+            bubblewrap,
+            process.python_command("once", marshal.dumps(spec).hex(), packages=PACKAGES_INSIDE),
+            shown=places.shown(),
+            hidden=places.hidden(),
+            package=f"{process.PACKAGES}/grpo_cli",
+            files_mb=self.limits.files_mb,
+            writable=not spec["judges"],
+        )
+        return process.spawn(command, [control, *passed.values()])
 
     def started(self) -> None:
         """Wait until its protections are in force and it runs.
@@ -140,27 +123,26 @@ class Program:
         Raises:
             RunError: they could not be put in force.
         """
-        if self._reading is None:
+        if self.held:
             return
-        reading, self._reading = self._reading, None
-        answer = b""
+        assert self._launched
         # The launcher's own work; generous, since the machine may be busy.
-        deadline = self.began + 30 + self.limits.wall_seconds
         try:
-            while chunk := read_before(reading, deadline):
-                answer += chunk
+            report = self._launched.report(self.began + 30 + self.limits.wall_seconds)
         except TimeoutError:
             raise RunError("The sandbox could not be built: the launcher does not answer") from None
-        report: dict[str, Any] = marshal.loads(answer) if answer else {"error": "the launcher ended without a word"}
         if "error" in report:
             raise RunError(f"The sandbox could not be built: {report['error']}")
         self.held = report["held"]
         self.began = time.monotonic()
 
-    def _own(self, content: bytes) -> int:
-        descriptor = _readable(content)
+    def _own(self, descriptor: int) -> int:
         self._owned.append(descriptor)
         return descriptor
+
+    def _let_go(self) -> None:
+        while self._owned:
+            os.close(self._owned.pop())
 
     @property
     def deadline(self) -> float:
@@ -170,25 +152,22 @@ class Program:
     def finish(self) -> Outcome:
         """Read what it prints until it ends, or until it must be ended."""
         self.started()
-        assert self._process and self._process.stdout
+        assert self._launched and self._output is not None
         most = self.limits.output_kb << 10
         printed = b""
         ended: Literal["exit", "time", "output"] = "exit"
+        code: int | None = None
         try:
-            while chunk := read_before(self._process.stdout.fileno(), self.deadline):
+            while chunk := read_before(self._output, self.deadline):
                 printed += chunk
                 if len(printed) > most:
                     ended = "output"
                     break
+            else:
+                # Its output may be closed long before its end.
+                code = self._launched.wait(self.deadline)
         except TimeoutError:
             ended = "time"
-        code: int | None = None
-        if ended == "exit":
-            try:
-                # Its output may be closed long before its end.
-                code = self._process.wait(max(0.0, self.deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                ended = "time"
         seconds = time.monotonic() - self.began
         self.stop()
         # The processor's limit ends a program with SIGXCPU or SIGKILL.
@@ -198,27 +177,21 @@ class Program:
 
     def exit_code(self, seconds: float) -> int | None:
         """Its exit code, once it has ended by itself; None where it still runs after so many seconds."""
-        assert self._process
+        assert self._launched
         try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
+            return self._launched.wait(time.monotonic() + seconds)
+        except TimeoutError:
             return None
 
     def stop(self) -> None:
         """End it, and all it has started; nothing happens where it has ended."""
-        process, self._process = self._process, None
-        if process is not None:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(_STOP_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-            if process.stdout:
-                process.stdout.close()
-        while self._owned:
-            os.close(self._owned.pop())
+        launched, self._launched = self._launched, None
+        if launched is not None:
+            launched.stop()
+        self._let_go()
+        if self._output is not None:
+            os.close(self._output)
+            self._output = None
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
@@ -240,12 +213,6 @@ def remove_stale_folders() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _environment() -> dict[str, str]:
-    # Where Python finds its own library; nothing works without it.
-    library: str | None = os.environ.get("LD_LIBRARY_PATH")
-    return {**_ENVIRONMENT, **({"LD_LIBRARY_PATH": library} if library else {})}
-
-
 def read_before(descriptor: int, deadline: float) -> bytes:
     """The next bytes from a pipe, empty at its end; TimeoutError at the deadline (of `time.monotonic`)."""
     with selectors.DefaultSelector() as selector:
@@ -255,8 +222,8 @@ def read_before(descriptor: int, deadline: float) -> bytes:
     return os.read(descriptor, 1 << 16)
 
 
-def _readable(content: bytes) -> int:
-    """A descriptor from which the content can be read, and nothing else done with it."""
+def readable(content: bytes) -> int:
+    """A new descriptor from which the content can be read, and nothing else done with it."""
     writing = os.memfd_create("sandbox")
     try:
         view = memoryview(content)

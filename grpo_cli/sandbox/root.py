@@ -20,13 +20,14 @@ _BASES = ("/tmp", "/mnt", "/media", "/srv", "/run")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
 
 
-def enter_private_root(shown: Sequence[str], hidden: Sequence[str], megabytes: int) -> None:
+def enter_private_root(shown: Sequence[str], hidden: Sequence[str], megabytes: int, writable: bool) -> None:
     """Make a new root and enter it; the old one is gone from view.
 
     Args:
         shown: files and folders that stay, read-only, at the same place; none inside another.
         hidden: folders inside them that become empty.
         megabytes: size of `/tmp`, the only place that can be written.
+        writable: whether even that can.
 
     Raises:
         OSError: the machine does not allow it; the mounts made so far are undone.
@@ -50,6 +51,8 @@ def enter_private_root(shown: Sequence[str], hidden: Sequence[str], megabytes: i
         linux.mount(
             "tmpfs", base + "/tmp", "tmpfs", flags | linux.MS_NOEXEC, f"size={megabytes}m,nr_inodes=1024,mode=1777"
         )
+        if not writable:
+            linux.make_read_only(base + "/tmp")
         linux.make_read_only(base, recursive=False)
         linux.pivot_root(base)
     except OSError:

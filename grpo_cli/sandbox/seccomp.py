@@ -205,6 +205,26 @@ def program(machine: str, *, processes: bool, shared_processes: bool, shared_fil
     return b"".join(struct.pack("HBBI", *step) for step in steps)
 
 
+_made: dict[tuple[bool, bool, bool], bytes] = {}
+
+
+def filtering(*, processes: bool, shared_processes: bool, shared_files: bool) -> bytes:
+    """`program` for this machine; put together once, and so best before launchers are forked."""
+    asked = (processes, shared_processes, shared_files)
+    if asked not in _made:
+        _made[asked] = program(
+            os.uname().machine, processes=processes, shared_processes=shared_processes, shared_files=shared_files
+        )
+    return _made[asked]
+
+
+def prepare() -> None:
+    """Put together the filters that programs get, so that each launcher need not."""
+    for processes in (True, False):
+        for shared in (True, False) if supported() else ():
+            filtering(processes=processes, shared_processes=shared, shared_files=shared)
+
+
 def install(instructions: bytes) -> None:
     """Put a filter in force for this process and what it starts, for good.
 

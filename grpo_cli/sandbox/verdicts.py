@@ -6,20 +6,18 @@ the tests make from another sandbox (`grpo_cli.sandbox.inside`), which alone hol
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import signal
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from grpo_cli.sandbox.program import Program, read_before
+from grpo_cli.sandbox.judges import start_judge
+from grpo_cli.sandbox.program import Program, read_before, readable
 from grpo_cli.sandbox.settings import Isolation, Limits
 
-_INSIDE = Path(__file__).with_name("inside")
 # Loading the tests and the code before the first verdict.
 _START_SECONDS = 10.0
 _OUT_OF_TIME = (128 + signal.SIGXCPU, 128 + signal.SIGKILL)
@@ -108,28 +106,23 @@ def _one_run(
     """The verdicts of one pair of sandboxes, and whether another pair may go on with what is left."""
     requests, answers, decisions = os.pipe(), os.pipe(), os.pipe()
     ours = [*requests, *answers, *decisions[1:]]
+    # It waits for the candidate, and has its own work besides.
+    judges = replace(limits, cpu_seconds=limits.cpu_seconds + 5)
     try:
+        ours.append(tests := readable(json.dumps(what).encode()))
         with (
             Program(
-                script("candidate"),
+                inside="candidate",
                 limits=limits,
                 isolation=isolation,
                 capture=False,
                 files={4: code.encode("utf-8", "replace"), 5: requests[0], 6: answers[1]},
             ) as candidate,
-            Program(
-                script("judge"),
-                # It waits for the candidate, and has its own work besides.
-                limits=replace(limits, cpu_seconds=limits.cpu_seconds + 5, processes=1),
-                isolation=isolation,
-                capture=False,
-                files={4: json.dumps(what).encode(), 5: answers[0], 6: requests[1], 7: decisions[1]},
-            ) as judge,
+            start_judge(judges, isolation, [tests, answers[0], requests[1], decisions[1]]),
         ):
             while ours:
                 os.close(ours.pop())
             candidate.started()
-            judge.started()
             verdicts = _read_verdicts(decisions[0], len(what["tests"]), limits.wall_seconds, stop_at_failure)
             if len(verdicts) == len(what["tests"]) or (stop_at_failure and not all(verdicts)):
                 return verdicts, False
@@ -156,16 +149,3 @@ def _read_verdicts(descriptor: int, most: int, seconds: float, stop_at_failure: 
             break
         deadline = time.monotonic() + seconds
     return verdicts[:most]
-
-
-@functools.cache
-def script(name: str) -> str:
-    """The source of `inside/<name>.py` with `wire` in it, ready to run where our package cannot be imported."""
-    wire, main = ((_INSIDE / f"{one}.py").read_text(encoding="utf-8") for one in ("wire", name))
-    module = "grpo_cli.sandbox.inside.wire"
-    return (
-        "import sys, types\n"
-        f"sys.modules[{module!r}] = wire = types.ModuleType({module!r})\n"
-        f"exec(compile({wire!r}, 'wire.py', 'exec'), wire.__dict__)\n"
-        f"exec(compile({main!r}, '{name}.py', 'exec'))\n"
-    )

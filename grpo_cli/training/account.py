@@ -35,8 +35,8 @@ def describe(
         max_steps=planned_steps(trainer.args, data),
         num_train_prompts=None if isinstance(data.train, IterableDataset) else len(data.train),
         num_eval_prompts=len(data.test) if isinstance(data.test, Dataset) else 0,
-        parameters=sum(p.numel() for p in policy(trainer).parameters()),
-        trainable_parameters=sum(p.numel() for p in policy(trainer).parameters() if p.requires_grad),
+        parameters=sum(size_of(p) for p in policy(trainer).parameters()),
+        trainable_parameters=sum(size_of(p) for p in policy(trainer).parameters() if p.requires_grad),
         world_size=trainer.accelerator.num_processes,
         start_step=start_step,
     )
@@ -48,6 +48,11 @@ def describe(
             device=str(trainer.args.device),
             world_size=trainer.accelerator.num_processes,
         )
+
+
+def size_of(parameter: Any) -> int:
+    """Numbers in a parameter, of which ZeRO-3 leaves nothing to be seen."""
+    return int(getattr(parameter, "ds_numel", parameter.numel()))
 
 
 def planned_steps(arguments: Any, data: Data) -> int | None:

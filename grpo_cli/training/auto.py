@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,16 @@ import torch
 
 from grpo_cli.errors import ConfigError
 from grpo_cli.preflight.hardware import half_precision_problem
+from grpo_cli.rollout.engine import (
+    USE_CONTINUOUS_BATCHING,
+    USE_VLLM,
+    auto_continuous_batching,
+    auto_vllm,
+    server_url,
+    uses_server,
+)
+from grpo_cli.rollout.plan import GROUP_PORT, URL
+from grpo_cli.rollout.vllm import vllm_version
 
 
 @dataclass(frozen=True)
@@ -62,13 +73,14 @@ def resolve_auto(config: dict[str, Any]) -> list[Resolved]:
     if on_cpu and (training.get("bf16") or training.get("fp16")):
         raise ConfigError(half_precision_problem("bf16" if training.get("bf16") else "fp16"))
     has_vllm = importlib.util.find_spec("vllm") is not None
-    settle(
-        training,
-        "training",
-        "use_vllm",
-        has_vllm and not on_cpu,
-        "vllm is installed and there is a GPU" if has_vllm and not on_cpu else "needs the vllm package and a GPU",
+    choice = auto_vllm(on_cpu=on_cpu, installed=has_vllm, version=vllm_version())
+    settle(training, "training", USE_VLLM, choice.value, choice.why)
+    choice = auto_continuous_batching(
+        use_vllm=bool(training.get(USE_VLLM)),
+        cuda=not on_cpu and torch.cuda.is_available(),
+        sharding=str(config["launch"].get("sharding") or "none"),
     )
+    settle(training, "training", USE_CONTINUOUS_BATCHING, choice.value, choice.why)
     half_weights = config["peft"]["method"] != "none" and bf16_works
     settle(
         model,
@@ -79,7 +91,32 @@ def resolve_auto(config: dict[str, Any]) -> list[Resolved]:
     )
     if not on_cpu and model["dtype"] in ("bfloat16", "float16") and importlib.util.find_spec("flash_attn"):
         settle(model, "model", "attn_implementation", "flash_attention_2", "flash_attn is installed, 16-bit weights")
-    return resolved
+    return resolved + connect_server(config)
+
+
+def connect_server(config: dict[str, Any]) -> list[Resolved]:
+    """Write under TRL's keys where the rollout server is: the one the configuration names, or this run's own.
+
+    Args:
+        config: the configuration, changed in place; the engine is settled in it.
+
+    Returns:
+        What was written and why; nothing where no server generates.
+    """
+    training = config["training"]
+    if not uses_server(training):
+        return []
+    url = server_url(config)
+    why = "a server that runs already"
+    if url is None:
+        url, why = os.environ.get(URL), "the server that this run started"
+        if url is None:
+            raise ConfigError(
+                "training.vllm_mode=server: this run started no server; write rollout=vllm_server, or rollout.url=…."
+            )
+        training["vllm_group_port"] = training.get("vllm_group_port") or int(os.environ[GROUP_PORT])
+    training["vllm_server_base_url"] = url
+    return [Resolved("training.vllm_server_base_url", url, why)]
 
 
 def _accelerator_name(available: bool) -> str:

@@ -6,6 +6,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from grpo_cli.runs.folder import RunFolder
@@ -70,7 +71,11 @@ class Stopping(TrainerCallback):
     """Ends the run after a step, with a checkpoint, when a signal or `logs/stop` asks for it.
 
     Any rank may get the signal and ranks are not at the same instruction when it comes, so they agree on
-    the step after which all of them stop.
+    the step after which all of them stop. Rank 0 may ask for the end as well (`ask`), for a reason.
+
+    Attributes:
+        stopped_by: the signal that ended the run; 0 when none did.
+        ended: the reason for which it was ended, the same on every rank; "" when for none.
     """
 
     def __init__(self, trainer: RunTrainer, folder: RunFolder) -> None:
@@ -78,6 +83,8 @@ class Stopping(TrainerCallback):
         self.folder = folder
         self.signal = 0
         self.stopped_by = 0
+        self.asked = ""
+        self.ended = ""
 
     def install(self) -> None:
         """Take over SIGTERM and SIGINT: from now on they ask for a clean stop."""
@@ -88,6 +95,10 @@ class Stopping(TrainerCallback):
         """Remember the signal; the next step's end acts on it."""
         self.signal = number
 
+    def ask(self, why: str) -> None:
+        """Ask, on rank 0, that the run ends after the step it is in; `why` is one sentence for the user."""
+        self.asked = self.asked or why
+
     def requested(self) -> int:
         """The signal number this rank knows of: its own, or that of the composer's stop file; 0 when none."""
         if not self.signal and self.trainer.accelerator.is_main_process and self.folder.stop_request.exists():
@@ -97,13 +108,15 @@ class Stopping(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Agree with the other ranks, then save and stop."""
-        wanted = self.requested()
+        wanted, asked = self.requested(), int(bool(self.asked))
         if self.trainer.accelerator.num_processes > 1:
-            flag = torch.tensor([wanted], device=args.device)
-            torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
-            wanted = int(flag.item())
-        if wanted and state.global_step < state.max_steps:
+            flags = torch.tensor([wanted, asked], device=args.device)
+            torch.distributed.all_reduce(flags, op=torch.distributed.ReduceOp.MAX)
+            wanted, asked = (int(flag) for flag in flags.tolist())
+        if (wanted or asked) and state.global_step < state.max_steps:
             self.stopped_by = wanted
+            if not wanted:
+                self.ended = str(broadcast_object_list([self.asked])[0])
             control.should_save = True
             control.should_training_stop = True
 

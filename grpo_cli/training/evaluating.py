@@ -95,6 +95,7 @@ class Evaluating(TrainerCallback):
         metrics = self.evaluation.run(step=0)
         if stopping := self.selection.stopping:
             stopping.see(0, self._value(stopping.metric, metrics))
+        self.recorder.phase("training")
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Evaluate when it is time; the last step is evaluated after training."""

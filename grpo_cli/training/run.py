@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from accelerate import PartialState
 from transformers import set_seed
 
 from grpo_cli.data.load import Data, load_data
+from grpo_cli.doctor.doctor import Doctor, settings_of
+from grpo_cli.doctor.facts import facts_of
+from grpo_cli.doctor.watch import Watching
 from grpo_cli.errors import ConfigError, RunError
 from grpo_cli.evaluation.held_out import HeldOutEvaluation
 from grpo_cli.evaluation.scoring import evaluation_guard
@@ -21,6 +25,8 @@ from grpo_cli.rewards.guard.guarded import GuardedReward
 from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.jsonl import read
+from grpo_cli.runs.origins import data_differences
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.runs.result import read_json, update_result
 from grpo_cli.training.account import describe, outcome
@@ -28,6 +34,7 @@ from grpo_cli.training.arguments import build_arguments, check_data_size
 from grpo_cli.training.auto import Resolved, resolve_auto
 from grpo_cli.training.callbacks import Reporting, Stopping
 from grpo_cli.training.evaluating import Evaluating, build_evaluation
+from grpo_cli.training.gathered import when_prepared
 from grpo_cli.training.model import (
     build_problem,
     check_model,
@@ -43,12 +50,13 @@ from grpo_cli.training.trainer import RunTrainer
 WORLD_SIZE_PROMISED = "GRPO_TRAIN_WORLD_SIZE"
 
 
-def run(config: dict[str, Any], folder: RunFolder) -> int:
+def run(config: dict[str, Any], folder: RunFolder, work: Callable[..., int] | None = None) -> int:
     """Train as a frozen configuration says, on this rank.
 
     Args:
         config: the frozen configuration as plain containers.
         folder: the run's folder.
+        work: what is done once data and rewards are at hand; `train` by default, a probe measures instead.
 
     Returns:
         0, or the number of the signal after which the run was stopped cleanly.
@@ -70,7 +78,7 @@ def run(config: dict[str, Any], folder: RunFolder) -> int:
     tokenizer = load_tokenizer(config["model"])
     with state.main_process_first():
         data = load_data(config["dataset"], tokenizer=tokenizer, seed=config["seed"])
-    for note in data.info["notes"]:
+    for note in [*data.info["notes"], *changed_data(config, data)]:
         recorder.warning(note)
     context = reward_context(config, tokenizer, data, state)
     with (
@@ -89,7 +97,7 @@ def run(config: dict[str, Any], folder: RunFolder) -> int:
         for reward in guard.rewards:
             if note := reward.reward.note():
                 resolved.append(Resolved(f"reward.{reward.__name__}", note, "found on this machine"))
-        return train(
+        return (work or train)(
             config,
             folder,
             recorder,
@@ -100,6 +108,14 @@ def run(config: dict[str, Any], folder: RunFolder) -> int:
             resolved=resolved,
             started=started,
         )
+
+
+def changed_data(config: dict[str, Any], data: Data) -> list[str]:
+    """What differs in the data from that of the run that this one reproduces, before anything is trained."""
+    if not config.get("reproduce"):
+        return []
+    recorded = read_json(RunFolder(Path(config["reproduce"])).provenance).get("data")
+    return [f"reproduce: not the same {line}" for line in data_differences(recorded, data.info)]
 
 
 def train(
@@ -123,11 +139,12 @@ def train(
         resolved.append(Resolved("model.attn_implementation", chosen, "transformers' choice for this model"))
     evaluation = build_evaluation(config, trainer, data.test, judges, recorder)
     stopping, evaluating = attach_callbacks(trainer, folder, recorder, evaluation)
+    watch(config, recorder, trainer, stopping)
     checkpoint = resume_checkpoint(config, trainer, recorder)
     describe(recorder, folder, config, trainer, data, resolved, start_step=step_of_resume(checkpoint))
 
     if evaluating and config["evaluation"]["baseline"] and not checkpoint:
-        evaluating.baseline()
+        when_prepared(trainer, evaluating.baseline)
     recorder.phase("training")
     trained_from = time.perf_counter()
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -139,6 +156,10 @@ def train(
             "Training ended after 0 steps: the data gave no full generation batch; give more prompts, or lower "
             "training.per_device_train_batch_size."
         )
+    if stopping.ended:
+        if state.is_main_process:
+            update_result(folder, **(outcome(config, folder, trainer) | {"stopped": stopping.ended}))
+        raise RunError(stopping.ended)
     if not stopping.stopped_by:
         if evaluating:
             evaluating.finish(step)
@@ -250,6 +271,18 @@ def attach_callbacks(
     stopping.install()
     trainer.add_callback(stopping)
     return stopping, evaluating
+
+
+def watch(config: dict[str, Any], recorder: Recorder, trainer: RunTrainer, stopping: Stopping) -> None:
+    """Let the doctor see what is recorded, on rank 0."""
+    settings = settings_of(config.get("doctor"))
+    if not settings.enabled or not recorder.enabled:
+        return
+    facts = facts_of(trainer.args, config["reward"])
+    doctor = Doctor(facts, settings, told=read(recorder.folder.doctor))
+    watching = Watching(doctor, recorder, stop=stopping.ask)
+    watching.begin()
+    recorder.listeners.append(watching)
 
 
 def resume_checkpoint(config: dict[str, Any], trainer: RunTrainer, recorder: Recorder) -> str | None:

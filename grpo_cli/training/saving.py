@@ -7,6 +7,8 @@ from typing import Any, cast
 
 from grpo_cli.runs.disk import saving
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.training.gathered import full_state_dict
+from grpo_cli.training.merging import merge_saved_adapter
 from grpo_cli.training.trainer import RunTrainer
 
 
@@ -29,8 +31,14 @@ def save_model(trainer: RunTrainer, folder: RunFolder, merge: bool) -> None:
         shutil.rmtree(beside)
     trainer.accelerator.wait_for_everyone()
     model, tokenizer = policy(trainer), cast(Any, trainer.processing_class)
+    merges = merge and hasattr(model, "merge_and_unload") and not getattr(model, "is_quantized", False)
     with saving(beside):
-        if merge and hasattr(model, "merge_and_unload") and not getattr(model, "is_quantized", False):
+        if (weights := full_state_dict(trainer)) is not None:
+            if trainer.args.should_save:
+                trainer._save(str(beside), state_dict=weights)
+                if merges:
+                    merge_saved_adapter(beside, trainer.args.model_init_kwargs or {})
+        elif merges:
             if trainer.args.should_save:
                 model.merge_and_unload().save_pretrained(beside)
                 tokenizer.save_pretrained(beside)

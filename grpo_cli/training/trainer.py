@@ -22,6 +22,8 @@ from grpo_cli.runs.checkpoints import mark_complete, rotate, step_of
 from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.disk import saving
 from grpo_cli.runs.recorder import Recorder
+from grpo_cli.training.cpu_fsdp import let_fsdp_run_on_cpu
+from grpo_cli.training.gathered import unsharded
 
 if TYPE_CHECKING:
     from grpo_cli.training.evaluating import Evaluating
@@ -57,6 +59,19 @@ class RunTrainer(GRPOTrainer):
         self.last_completions: list[dict[str, Any]] = []
         self._pending_state: dict[str, Any] | None = None
         self.evaluating: Evaluating | None = None  # what chooses the best checkpoints
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Create accelerate's Accelerator, which shards CPU ranks too."""
+        let_fsdp_run_on_cpu()
+        super().create_accelerator_and_postprocess()
+
+    def _generate_single_turn(self, *positional: Any, **arguments: Any) -> Any:
+        """Generate as TRL does, under FSDP2 with weights gathered once and not anew for every token of every layer.
+
+        TRL's ranks would also wait for each other for ever where one needs more tokens than another.
+        """
+        with unsharded(self.accelerator.unwrap_model(self.model_wrapped)):
+            return super()._generate_single_turn(*positional, **arguments)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Generate as TRL does, then record the batch before TRL's buffer of logs drops it."""

@@ -19,6 +19,7 @@ import traceback  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from grpo_cli.errors import EXIT_DONE, EXIT_FAILED, ConfigError, GrpoTrainError  # noqa: E402
+from grpo_cli.launch.nodes import NODE  # noqa: E402
 from grpo_cli.runs.disk import write_problem  # noqa: E402
 from grpo_cli.runs.folder import RunFolder  # noqa: E402
 from grpo_cli.runs.jsonl import write_json  # noqa: E402
@@ -31,10 +32,10 @@ def main(arguments: list[str]) -> int:
     """Run one rank and return its exit code.
 
     Args:
-        arguments: the run folder.
+        arguments: the run folder; before it `--probe` where two steps are measured and nothing is trained.
     """
     rank = int(os.environ.get("RANK", "0"))
-    folder = RunFolder(Path(arguments[0]))
+    folder = RunFolder(Path(arguments[-1]), int(os.environ.get(NODE, "0")))
     Recorder(folder, enabled=rank == 0).phase("starting")
     try:
         from omegaconf import OmegaConf
@@ -42,6 +43,10 @@ def main(arguments: list[str]) -> int:
         from grpo_cli.training.run import require_config, run
 
         config = require_config(OmegaConf.to_container(OmegaConf.load(folder.config), resolve=True))
+        if "--probe" in arguments:
+            from grpo_cli.training.probe import measure
+
+            return run(config, folder, measure)
         stopped_by = run(config, folder)
     except BaseException as error:
         if isinstance(error, SystemExit | KeyboardInterrupt):

@@ -107,7 +107,8 @@ WRONG = [
         "dataset.generator: there is no module 'grpo_cli.data.nowhere': write a module that Python finds from here, "
         "or a file as path/to/file.py:name.",
     ),
-    (["peft=lara"], "peft=lara: no such choice; did you mean lora? Choices: lora, none, qlora."),
+    (["peft=lara"], "peft=lara: no such choice; did you mean lora? Choices: dora, lora, none, qlora."),
+    (["peft=qlora"], "peft=qlora needs an NVIDIA GPU, and this run is on the CPU; write peft=lora."),
     (
         ["model=hub"],
         "model.name must be set: A hub id, a local folder, or 'embedded' (the model inside the package). Write model.name=<value>.",
@@ -301,11 +302,6 @@ WRONG = [
 
 # What asks for an optional package: overrides, the package as imported, the sentence.
 MISSING_PACKAGES = [
-    (
-        ["peft=qlora"],
-        "bitsandbytes",
-        "peft=qlora needs the package bitsandbytes, which is not installed: pip install bitsandbytes, or write peft=lora.",
-    ),
     (
         ["training.optim=adamw_8bit"],
         "bitsandbytes",

@@ -20,8 +20,9 @@ if not any(a in {LIGHT!r} or a.startswith("-sc") for a in arguments):
     arguments += {SMALL!r}
 os.execv(sys.executable, [sys.executable, "-m", "grpo_cli.commands.train", *arguments])
 """
-# grpo-check and grpo-reward train nothing and run as they are.
+# These train nothing and run as they are.
 CHECK_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.check "$@"\n'
+REPORT_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.report "$@"\n'
 REWARD_SHIM = f"""#!{sys.executable}
 import os, sys
 os.execv(sys.executable, [sys.executable, "-m", "grpo_cli.commands.reward", *sys.argv[1:]])
@@ -30,11 +31,12 @@ os.execv(sys.executable, [sys.executable, "-m", "grpo_cli.commands.reward", *sys
 
 @pytest.fixture
 def shell(tmp_path):
-    """Run a command in an empty folder with `grpo-train` and `grpo-reward` on the path; gives exit code and output."""
+    """Run a command in an empty folder with the programs on the path; gives exit code and output."""
     folder, programs = tmp_path / "work", tmp_path / "bin"
     folder.mkdir()
     programs.mkdir()
-    for name, shim in (("grpo-train", SHIM), ("grpo-check", CHECK_SHIM), ("grpo-reward", REWARD_SHIM)):
+    shims = {"grpo-train": SHIM, "grpo-check": CHECK_SHIM, "grpo-reward": REWARD_SHIM, "grpo-report": REPORT_SHIM}
+    for name, shim in shims.items():
         (programs / name).write_text(shim, encoding="utf-8")
         (programs / name).chmod(0o755)
     environment = {

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from grpo_cli.forecast.architecture import from_config
-from grpo_cli.forecast.memory import BACKWARD, GENERATION, Setup, forecast, savings
+from grpo_cli.forecast.memory import BACKWARD, GENERATION, Setup, forecast
+from grpo_cli.forecast.savings import savings
+from grpo_cli.forecast.states import states
 
 QWEN3_06B = from_config(
     {"model_type": "qwen3", "hidden_size": 1024, "num_hidden_layers": 28, "num_attention_heads": 16, "head_dim": 128,
@@ -18,10 +20,10 @@ RUN = Setup(QWEN3_06B, weight_bytes=4, compute_bytes=2, micro_batch=8, generated
 
 
 def test_what_stays_is_sixteen_bytes_a_parameter() -> None:
-    found = forecast(RUN)
+    found = states(RUN)
     assert found.weights + found.gradients + found.optimizer == 16 * QWEN3_06B.parameters
     assert found.reference == 0
-    assert forecast(replace(RUN, reference=True)).reference == 4 * QWEN3_06B.parameters
+    assert states(replace(RUN, reference=True)).reference == 4 * QWEN3_06B.parameters
 
 
 def test_the_kv_cache_is_that_of_grouped_queries() -> None:
@@ -30,17 +32,10 @@ def test_the_kv_cache_is_that_of_grouped_queries() -> None:
 
 
 def test_an_adapter_saves_gradients_and_optimizer() -> None:
-    whole, adapter = forecast(RUN), forecast(replace(RUN, adapter_rank=16, weight_bytes=2))
+    whole, adapter = states(RUN), states(replace(RUN, adapter_rank=16, weight_bytes=2))
     assert adapter.gradients < 0.05 * whole.gradients and adapter.optimizer < 0.05 * whole.optimizer
-    quantized = forecast(replace(RUN, adapter_rank=16, weight_bytes=2, base_bits=4))
+    quantized = states(replace(RUN, adapter_rank=16, weight_bytes=2, base_bits=4))
     assert quantized.weights < 0.7 * adapter.weights
-
-
-def test_sharding_divides_what_stays() -> None:
-    whole, shard = forecast(RUN), forecast(replace(RUN, shards=4))
-    assert shard.weights == whole.weights / 4 and shard.optimizer == whole.optimizer / 4
-    assert shard.activations == whole.activations
-    assert forecast(replace(RUN, replicas=4)).gradients == 2 * whole.gradients
 
 
 def test_the_peak_is_in_the_phase_that_needs_most() -> None:

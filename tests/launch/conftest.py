@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 class Composer:
     """One driver.py process; `mark` is in the environment of everything that it starts."""
 
-    def __init__(self, root: Path, behaviour: str, processes: int, grace: float, break_after: int = -1) -> None:
+    def __init__(self, root: Path, behaviour: str, processes: int, grace: float) -> None:
         self.folder = RunFolder(root)
         self.mark = uuid.uuid4().hex
         env = os.environ | {
@@ -38,7 +38,6 @@ class Composer:
             str(root),
             str(processes),
             str(grace),
-            str(break_after),
         ]
         self.process = subprocess.Popen(
             argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -93,8 +92,8 @@ class Composer:
 def compose(tmp_path: Path) -> Iterator[Callable[..., Composer]]:
     started: list[Composer] = []
 
-    def start(behaviour: str = "", *, processes: int = 1, grace: float = 10.0, break_after: int = -1) -> Composer:
-        started.append(Composer(tmp_path / "run", behaviour, processes, grace, break_after))
+    def start(behaviour: str = "", *, processes: int = 1, grace: float = 10.0) -> Composer:
+        started.append(Composer(tmp_path / "run", behaviour, processes, grace))
         return started[-1]
 
     yield start

@@ -1,6 +1,7 @@
 """A composer in small: plans, supervises, prints the outcome as JSON, exits with its code.
 
-Usage: driver.py <run folder> <number of processes> <grace seconds> [tick at which on_tick raises]
+Usage: driver.py <run folder> <number of processes> <grace seconds>
+on_tick raises once there is a file named `break` in the run folder.
 """
 
 import json
@@ -14,14 +15,10 @@ from grpo_cli.launch.supervise import supervise
 from grpo_cli.runs.folder import RunFolder
 
 folder = RunFolder(Path(sys.argv[1]))
-break_after = int(sys.argv[4]) if len(sys.argv) > 4 else -1
-ticks = 0
 
 
 def tick() -> None:
-    global ticks
-    ticks += 1
-    if ticks == break_after:
+    if (folder.root / "break").exists():
         raise RuntimeError("the display broke")
 
 

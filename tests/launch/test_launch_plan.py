@@ -1,14 +1,15 @@
 import os
 import subprocess
 import sys
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
 import grpo_cli
-from grpo_cli.config.groups.launch import LaunchConfig
+from grpo_cli.config.groups.launch import KINDS, LaunchConfig
+from grpo_cli.config.schema import defaults
 from grpo_cli.errors import ConfigError
 from grpo_cli.launch.hardware import Gpu, Hardware
 from grpo_cli.launch.identity import is_running
@@ -164,7 +165,9 @@ def test_the_worker_imports_this_package_and_the_users_modules(tmp_path: Path, m
 
 def test_the_shipped_choices_hold_exactly_the_schemas_keys():
     base = OmegaConf.load(CONF / "auto.yaml")
-    assert set(base) == {f.name for f in fields(LaunchConfig)}
-    assert base == OmegaConf.create(asdict(LaunchConfig()))
+    schema = OmegaConf.create(defaults()["launch"])
+    assert OmegaConf.merge(schema, base) == schema
+    assert {f.name for f in fields(LaunchConfig)} <= {*base, "sharding", "accelerate_config"}
     for file in CONF.glob("*.yaml"):
-        assert OmegaConf.load(file).kind == file.stem
+        if file.stem in KINDS:
+            assert OmegaConf.load(file).kind == file.stem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -11,17 +12,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grpo_cli.sandbox import isolation
-from grpo_cli.sandbox.program import _RUN, Program
+from grpo_cli.sandbox import isolation, judges
+from grpo_cli.sandbox.program import Program
 from grpo_cli.sandbox.settings import Isolation, Limits
 
 if sys.platform != "linux":
     collect_ignore_glob = ["test_*.py"]
 
-# As root with namespaces; as any user with namespaces; without namespaces, as in most containers.
+# As root with namespaces; as any user with namespaces; by bubblewrap; without namespaces, as in most containers.
 WAYS = {
     "root": Isolation(as_root=True),
     "user": Isolation(as_root=False, drop_user=False),
+    "bubblewrap": Isolation(as_root=False, bubblewrap=shutil.which("bwrap") or "bwrap"),
     "bare": Isolation(as_root=False, drop_user=False, namespaces=False),
 }
 
@@ -39,11 +41,14 @@ def isolations():
 
 
 # The second is much like the first; for whoever is not root it is the best there is.
-@pytest.fixture(params=["root", pytest.param("user", marks=[pytest.mark.slow] if os.geteuid() == 0 else []), "bare"])
+@pytest.fixture(
+    params=["root", pytest.param("user", marks=[pytest.mark.slow] if os.geteuid() == 0 else []), "bubblewrap", "bare"]
+)
 def kept(request, isolations):
     found = isolations[request.param]
     if found is None:
-        pytest.skip(f"this machine cannot isolate that way: {request.param}")
+        why = "bubblewrap is not installed" if request.param == "bubblewrap" and not shutil.which("bwrap") else ""
+        pytest.skip(why or f"this machine cannot isolate that way: {request.param}")
     return found
 
 
@@ -67,10 +72,10 @@ def run():
 def sandboxed():
     """The process ids of launchers and of programs in a sandbox, wherever they hang."""
     found = set()
-    for process in psutil.process_iter(["cmdline"]):
-        text = " ".join(process.info["cmdline"] or ())
-        if _RUN in text or "grpo_cli.sandbox.launcher" in text:
-            found.add(process.pid)
+    for one in psutil.process_iter(["cmdline", "ppid"]):
+        # The template of a process that runs stays; it is the parent of what must not.
+        if "grpo_cli.sandbox.template" in " ".join(one.info["cmdline"] or ()) and one.info["ppid"] != os.getpid():
+            found.add(one.pid)
     return found
 
 
@@ -81,6 +86,7 @@ def folders():
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind():
     """No process of a sandbox, no folder, no open file is there after a test that was not there before."""
+    judges.start_judge(Limits(), isolation.require_isolation(), [0, 0, 0, 0]).__exit__(None, None, None)
     before, before_folders = sandboxed(), folders()
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     yield

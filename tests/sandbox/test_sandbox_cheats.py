@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
 from grpo_cli.rewards.code_tests import code_tests
-from grpo_cli.sandbox.verdicts import script
+from grpo_cli.sandbox.inside import candidate
 
 # Two tests, of which no constant answer passes both.
 ASSERTS = ["assert add(1, 2) == 3", "assert add(20, 22) == 42"]
@@ -118,7 +119,7 @@ def test_one_test_cannot_pass_another():
 
 
 def test_the_expected_values_are_not_where_the_program_runs():
-    assert "expected" not in script("candidate").replace("expected to return", "")
+    assert "expected" not in Path(candidate.__file__).read_text().replace("expected to return", "")
     memory = """
 import gc
 def add(a, b):
@@ -182,7 +183,8 @@ def test_a_killed_worker_takes_its_programs_along(tests, number):
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         inside = psutil.Process(worker.pid).children(recursive=True)
-        if sum("open(3" in " ".join(one.cmdline()) for one in inside if one.is_running()) >= 1:
+        # The template, a launcher and what it has forked; for asserts also the sandbox with the judge.
+        if len(inside) > (6 if isinstance(tests, list) else 2):
             break
         time.sleep(0.02)
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grpo_cli.errors import RunError
-from grpo_cli.sandbox import isolation, landlock, places, seccomp
+from grpo_cli.sandbox import __main__, isolation, landlock, places, seccomp
 from grpo_cli.sandbox.bubblewrap import bubblewrap_command
 from grpo_cli.sandbox.inside.wire import decode, encode
 from grpo_cli.sandbox.program import Program, remove_stale_folders
@@ -24,6 +24,19 @@ def test_what_is_in_force_is_told_truthfully():
     assert told["landlock"] == (landlock.version() > 0)
     assert isolation.missing_isolation() == []
     assert all((name in isolation.describe().partition("; not")[0]) == held for name, held in told.items())
+
+
+@pytest.mark.parametrize("way", ["root", "user", "bubblewrap", "bare"])
+def test_how_programs_are_kept_is_told_truthfully(way, isolations, monkeypatch, capsys):
+    if isolations[way] is None:
+        pytest.skip(f"this machine cannot isolate that way: {way}")
+    monkeypatch.setattr(isolation, "find_isolation", lambda: isolations[way])
+    monkeypatch.setattr(__main__, "find_isolation", lambda: isolations[way])
+    assert __main__.main() == 0
+    told = capsys.readouterr().out
+    words = {"root": "that root makes", "user": "of this user", "bubblewrap": "bwrap makes", "bare": "without"}
+    assert f"{words[way]}" in told.splitlines()[-1]
+    assert ("no   root" in told, "no   network" in told) == (way == "bare", way == "bare")
 
 
 def test_a_program_does_not_start_with_less_than_was_promised(best):
@@ -41,16 +54,15 @@ def test_folders_of_the_dead_are_removed(tmp_path, monkeypatch):
 
 
 def test_the_command_of_bubblewrap():
-    command = bubblewrap_command(
-        "/usr/bin/bwrap", ["python", "-c", "1"], shown=["/lib", "/usr/lib"], hidden=["/usr/lib/p"], files_mb=16
-    )
+    what = {"shown": ["/lib", "/usr/lib"], "hidden": ["/usr/lib/p"], "package": "/home/me/grpo_cli"}
+    command = bubblewrap_command("/usr/bin/bwrap", ["python", "-c", "1"], **what, files_mb=16)
     text = " ".join(command)
     assert command[0] == "/usr/bin/bwrap"
     assert command[-4:] == ["--", "python", "-c", "1"]
     for part in ("--unshare-all", "--die-with-parent", "--new-session", "--size 16777216 --tmpfs /tmp"):
         assert part in text
     assert text.index("--ro-bind /usr/lib /usr/lib") < text.index("--tmpfs /usr/lib/p --remount-ro /usr/lib/p")
-    assert "--bind" not in text.replace("--ro-bind", "") and "/home" not in text
+    assert "--bind" not in text.replace("--ro-bind", "") and " /home" not in text.replace("--ro-bind /home/me/", "")
 
 
 def test_only_python_and_libraries_are_shown():
@@ -146,18 +158,27 @@ def test_what_is_no_value_is_refused(forged):
 ANYBODY = """
 import sys
 sys.path.insert(0, {packages!r})
-from grpo_cli.sandbox.isolation import require_isolation
+from grpo_cli.sandbox.isolation import _try_out
 from grpo_cli.sandbox.program import Program
-from grpo_cli.sandbox.settings import Limits
+from grpo_cli.sandbox.settings import Isolation, Limits
+from grpo_cli.sandbox.verdicts import function_verdicts
+isolation = _try_out(Isolation(as_root=False, bubblewrap={bubblewrap!r}))
+assert isolation
+tests = ["assert f(2) == 4", "assert f(2) == 5"]
+options = {{"entry": "f", "limits": Limits(), "isolation": isolation, "stop_at_failure": False}}
+assert function_verdicts("def f(x): return 2 * x", tests, **options) == [True, False]
 code = "import os\\nfor n in range(9):\\n    try:\\n        if os.fork() == 0: os.kill(os.getpid(), 19)\\n"
 code += "    except OSError: break\\nprint(n, sorted(os.listdir('/')))"
-with Program(code, limits=Limits(processes=4), isolation=require_isolation()) as program:
+with Program(code, limits=Limits(processes=4), isolation=isolation) as program:
     print(program.finish().stdout.decode(), "root" in program.held)
 """
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_it_needs_no_privilege():
+@pytest.mark.parametrize("bubblewrap", [None, shutil.which("bwrap")], ids=["namespaces", "bubblewrap"])
+def test_it_needs_no_privilege(bubblewrap, request):
+    if bubblewrap is None and "bubblewrap" in request.node.name:
+        pytest.skip("bubblewrap is not installed")
     python = shutil.which("python3", path="/usr/local/bin:/usr/bin")
     checked = subprocess.run([python or "false", "-c", "import sys; sys.exit(sys.version_info < (3, 10))"], check=False)
     if checked.returncode:
@@ -168,7 +189,7 @@ def test_it_needs_no_privilege():
         for name in ("__init__.py", "errors.py"):
             shutil.copy(package / name, Path(folder, "grpo_cli", name))
         Path(folder).chmod(0o755)
-        command = [python, "-I", "-B", "-c", ANYBODY.format(packages=folder)]
+        command = [python, "-I", "-B", "-c", ANYBODY.format(packages=folder, bubblewrap=bubblewrap)]
         ran = subprocess.run(command, user=65534, group=65534, extra_groups=[], cwd="/", capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     if ran.stdout.endswith("True\n"):

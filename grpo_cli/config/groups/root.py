@@ -18,6 +18,11 @@ class RootConfig:
         help="auto: go on with the newest run of the same name and configuration that did not finish, from its last "
         "complete checkpoint; never: start anew; a run folder or checkpoint: go on from there.",
     )
+    reproduce: str | None = option(
+        None,
+        help="A run folder: train once more with its configuration, in a new folder, and say whether losses, rewards "
+        "and final weights are identical.",
+    )
     objective: str = option(
         "auto",
         help="Metric reported as the run's result and to sweeps. auto: eval/held_out/accuracy where a reward "

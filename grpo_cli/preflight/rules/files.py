@@ -7,12 +7,13 @@ import fcntl
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from grpo_cli.config.evaluation import as_entry
 from grpo_cli.data.check import required_data_files
-from grpo_cli.forecast.memory import forecast
 from grpo_cli.forecast.setup import setup_of
+from grpo_cli.forecast.states import states
 from grpo_cli.preflight.files import file_problems
 from grpo_cli.preflight.finding import ERROR, NOTE, WARNING, Finding, from_sentence
 from grpo_cli.preflight.show import size
@@ -74,10 +75,10 @@ def disk_space(situation: Situation) -> Iterator[Finding]:
         free = situation.free_bytes(top)
     except OSError:
         return
-    needs = forecast(setup)
+    apart = replace(setup, sharding="none", offload_optimizer="none", offload_param="none")  # all ranks' together
     adapter = setup.adapter_rank is not None
     weights = setup.trained * 4 if adapter else setup.model.parameters * setup.weight_bytes
-    state = 0 if situation.value("save_only_model") else needs.optimizer
+    state = 0 if situation.value("save_only_model") else states(apart).optimizer
     limit = situation.value("save_total_limit")
     # The new checkpoint is whole before the oldest is removed; there are no more than are written.
     kept = 0 if situation.value("save_strategy") == "no" else (int(limit) if limit else 3) + 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from grpo_cli.forecast.memory import forecast, savings
+from grpo_cli.forecast.memory import forecast
+from grpo_cli.forecast.savings import savings
 from grpo_cli.forecast.setup import available, setup_of
 from grpo_cli.preflight.finding import ERROR, NOTE, WARNING, Finding
 from grpo_cli.preflight.show import size

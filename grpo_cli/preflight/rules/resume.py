@@ -11,7 +11,7 @@ from grpo_cli.config.freeze import as_dict
 from grpo_cli.errors import ConfigError
 from grpo_cli.preflight.finding import ERROR, NOTE, WARNING, Finding
 from grpo_cli.preflight.situation import Situation
-from grpo_cli.rewards.source import reward_sources
+from grpo_cli.rewards.source import run_sources
 from grpo_cli.runs.checkpoints import COMPLETE_MARK, step_of
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.result import read_json
@@ -94,7 +94,7 @@ def goes_on(situation: Situation) -> Iterator[Finding]:
     """`resume=auto`: the interrupted run that would be gone on with."""
     if situation.config["resume"] != "auto" or situation.folder is None:
         return
-    identity = fingerprint(situation.config, reward_sources(situation.config["reward"]))
+    identity = fingerprint(situation.config, run_sources(situation.config))
     new = situation.folder
     found = resumable(RunFolder(new), identity) if situation.named else find_interrupted(new.parent, identity, new)
     if found:

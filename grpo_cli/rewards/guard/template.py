@@ -58,6 +58,8 @@ def main(fd: int) -> None:
     children: set[int] = set()
 
     def end(*_: Any) -> None:
+        if os.getppid() == parent:
+            return  # a scheduler sends SIGTERM to every process of a job, long before its end; the rank decides
         _end(children)
         os._exit(0)
 
@@ -118,7 +120,9 @@ def _become_worker(fd: int, lane: int, setup: dict[str, Any], rewards: dict[int,
     """In the child: never returns."""
     template = os.getppid()
     try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # Slurm's SIGTERM asks the run for a checkpoint, which needs the rewards of the step it is in. No SIG_IGN: the
+        # programs a reward starts would inherit that.
+        signal.signal(signal.SIGTERM, (lambda *_: None) if "SLURM_JOB_ID" in os.environ else signal.SIG_DFL)
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != template:
             os._exit(1)

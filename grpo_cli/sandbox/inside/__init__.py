@@ -1,4 +1,4 @@
-"""What runs inside a sandbox when a function is tested: these files are read as text and sent in, never imported there.
+"""What runs inside a sandbox when a function is tested.
 
 Two programs in two sandboxes, joined by two pipes. `candidate` holds the code that a model wrote and answers calls;
 `judge` holds the tests and decides. So the expected values and the verdict are never where the model's code runs,
