@@ -87,7 +87,7 @@ def evaluate(config: Mapping[str, Any], asked: Asked, place: Path, tell: Tell) -
             seed=config["seed"],
         )
         with evaluation_guard(config, context, warn=tell) as rewards:
-            scorer = Scorer(config, rewards)
+            scorer = Scorer(config, rewards, prompt_opens_think=context.prompt_opens_think)
             scorer.check(sets)
             source = _Source(config, asked, subject, tokenizer, cache, result)
             tables = {}
