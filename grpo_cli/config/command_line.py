@@ -192,7 +192,7 @@ def _with_recorded(argv: Sequence[str]) -> list[str]:
     given = {_key(a) for a in argv if "=" in a and _OVERRIDE.match(a)}
     # A group chosen now drops the recorded values of its keys only where they were written `model=hub model.name=…`.
     reopened = {key for group, (_, key) in OPEN_GROUPS.items() if group in given}
-    recorded = [o for o in _read_list(file) if _key(o) not in given | reopened | {"resume", "dry_run"}]
+    recorded = [o for o in read_list(file) if _key(o) not in given | reopened | {"resume", "dry_run"}]
     return [*recorded, *argv]
 
 
@@ -222,7 +222,7 @@ def _reproducing(argv: Sequence[str]) -> list[str]:
     return [f"reproduce={_quoted(str(path))}", "resume=never", *named, *rest]
 
 
-def _read_list(file: Path) -> list[str]:
+def read_list(file: Path) -> list[str]:
     """Read a YAML list of overrides."""
     from omegaconf import ListConfig, OmegaConf
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,17 @@ def number(record: Mapping[str, Any], key: str) -> float | None:
         return float(value)
     except ValueError:
         return None
+
+
+def shown_metric(record: Mapping[str, Any]) -> str | None:
+    """The metric of an evaluation that stands for it: accuracy, else reward; of the held-out rows where they are."""
+    for metric in ("accuracy", "reward"):
+        own = f"eval/held_out/{metric}"
+        others = (key for key in record if re.fullmatch(rf"eval/[^/]+/{metric}", key))
+        found = next((key for key in (own, *others) if number(record, key) is not None), None)
+        if found:
+            return found
+    return None
 
 
 @dataclass
@@ -88,13 +100,12 @@ class RunState:
     @property
     def held_out_key(self) -> str:
         """The held-out metric to show: accuracy where a reward says what is correct, else the mean reward."""
-        has_accuracy = any(number(e, "eval/held_out/accuracy") is not None for e in self.evals)
-        return "eval/held_out/accuracy" if has_accuracy else "eval/held_out/reward"
+        return next((key for e in reversed(self.evals) if (key := shown_metric(e))), "eval/held_out/reward")
 
     @property
     def held_out_name(self) -> str:
         """`accuracy` or `reward`, whichever is shown of the held-out evaluations."""
-        return self.held_out_key.removeprefix("eval/held_out/")
+        return self.held_out_key.removeprefix("eval/").removeprefix("held_out/")
 
     @property
     def held_out(self) -> list[Point]:

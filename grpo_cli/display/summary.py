@@ -15,7 +15,7 @@ from grpo_cli.display import formatting as fmt
 from grpo_cli.display.console import ACCENT, BAD, BOLD, DIM, GOOD, STATUS_STYLES, WARN, make_console
 from grpo_cli.display.findings import finding_lines
 from grpo_cli.display.follow import Follower
-from grpo_cli.display.state import RunState, number
+from grpo_cli.display.state import RunState, number, shown_metric
 from grpo_cli.runs.folder import RunFolder
 
 
@@ -65,13 +65,19 @@ def print_summary(
     if error and status != "completed":
         for row in fmt.clean(error).split("\n"):
             write("  ", (row, BAD if status == "failed" else WARN))
+    best = result.get("best") or {}
+    if result.get("stopped") and status == "completed":
+        write(("  stopped early: " + fmt.clean(str(result["stopped"])), DIM))
+    if best and best.get("step") != result.get("step"):
+        write((f"  model/ is the best one, of step {best.get('step')}", DIM))
     gains = _gains(result, state)
     if gains:
         write()
     for name, first, last in gains:
         gain = last - first
         change = (f"  {fmt.signed(gain)}", f"bold {GOOD if gain > 0 else BAD if gain < 0 else DIM}")
-        write(f"  {name:<18} {fmt.decimal(first)} {glyphs.arrow} ", (fmt.decimal(last), BOLD), change)
+        sure = (_interval(result, gain), DIM) if name.startswith("held-out") else ""
+        write(f"  {name:<18} {fmt.decimal(first)} {glyphs.arrow} ", (fmt.decimal(last), BOLD), change, sure)
     told = [f for f in result.get("doctor") or [] if isinstance(f, dict) and f.get("severity") != "info"]
     if told:
         write()
@@ -113,15 +119,24 @@ def _gains(result: dict[str, Any], state: RunState) -> list[tuple[str, float, fl
     gains = []
     metrics = result.get("metrics") or {}
     before, after = metrics.get("before") or {}, metrics.get("after") or {}
-    key = next((k for k in ("eval/held_out/accuracy", "eval/held_out/reward") if number(after, k) is not None), None)
+    key = shown_metric(after)
     points = [v for _, v in state.held_out]
     if key and (first := number(before, key)) is not None:
-        gains.append((f"held-out {key.removeprefix('eval/held_out/')}", first, number(after, key) or 0.0))
+        name = key.removeprefix("eval/").removeprefix("held_out/")
+        gains.append((f"held-out {name}", first, number(after, key) or 0.0))
     elif len(points) > 1:
         gains.append((f"held-out {state.held_out_name}", points[0], points[-1]))
     if len(state.rewards) > 1:
         gains.append(("training reward", state.rewards[0][1], state.rewards[-1][1]))
     return gains
+
+
+def _interval(result: dict[str, Any], gain: float) -> str:
+    """`  95 %: +0.90 to +0.97`, of the gain that was measured prompt by prompt."""
+    after = (result.get("metrics") or {}).get("after") or {}
+    key = shown_metric(after)
+    low, high = (number(after, f"{key}_gain_{end}") for end in ("low", "high"))
+    return "" if low is None or high is None or not gain else f"  95 %: {fmt.signed(low)} to {fmt.signed(high)}"
 
 
 def _places(folder: RunFolder, status: str, told: str = "") -> list[tuple[str, Path]]:

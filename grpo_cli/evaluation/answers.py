@@ -19,12 +19,15 @@ def reads_answers(entries: Mapping[str, Mapping[str, Any]], own: str | None) -> 
     return bool(own) or _readable(entries) is not None
 
 
-def answer_reader(entries: Mapping[str, Mapping[str, Any]], own: str | None = None) -> Reader | None:
+def answer_reader(
+    entries: Mapping[str, Mapping[str, Any]], own: str | None = None, prompt_opens_think: bool = False
+) -> Reader | None:
     """The function that reads an answer.
 
     Args:
         entries: the rewards that score the evaluation.
         own: `evaluation.answer`, a function of a completion's text; it wins.
+        prompt_opens_think: whether completions start inside a `<think>` of the prompt.
 
     Returns:
         From a completion's text and its row's columns to the answer, written so that equal answers are equal texts;
@@ -47,7 +50,9 @@ def answer_reader(entries: Mapping[str, Mapping[str, Any]], own: str | None = No
 
         return read_own
     entry = _readable(entries)
-    return None if entry is None else _READERS[str(entry["target"])](entry)
+    if entry is None:
+        return None
+    return _READERS[str(entry["target"])]({"prompt_opens_think": prompt_opens_think, **entry})
 
 
 def _readable(entries: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -68,6 +73,7 @@ def _exact_match(entry: Mapping[str, Any]) -> Reader:
             text,
             entry.get("extract", "auto"),
             pattern=entry.get("pattern"),
+            prompt_opens_think=entry.get("prompt_opens_think", False),
             numeric_answer=numeric and any(one is not None and parse_number(str(one)) is not None for one in golds),
         )
         number = parse_number(found) if found is not None and numeric else None
@@ -87,7 +93,8 @@ def _math(entry: Mapping[str, Any]) -> Reader:
     from grpo_cli.rewards.math_answer import find_answer, plain_number
 
     def read(text: str, columns: Mapping[str, Any]) -> str | None:
-        found = find_answer(text, plain=entry.get("plain", False))
+        opens = entry.get("prompt_opens_think", False)
+        found = find_answer(text, plain=entry.get("plain", False), prompt_opens_think=opens)
         if found is None:
             return None
         content = found[0]
@@ -101,11 +108,12 @@ def _math(entry: Mapping[str, Any]) -> Reader:
 
 def _choice(entry: Mapping[str, Any]) -> Reader:
     from grpo_cli.rewards.choice import chosen
-    from grpo_cli.rewards.extract import normalise
+    from grpo_cli.rewards.extract import finished_text, normalise
 
     def read(text: str, columns: Mapping[str, Any]) -> str | None:
         choices = columns.get("choices") or []
-        found = chosen(text, [normalise(str(option)) for option in choices])
+        finished = finished_text(text, entry.get("prompt_opens_think", False))
+        found = chosen(finished, [normalise(str(option)) for option in choices]) if finished else None
         return None if found is None else str(found)
 
     return read

@@ -87,13 +87,14 @@ class Chooser(LogitsProcessor):
         values, tokens = self._candidates(logits)
         # Everything from here on is in the units of logits / temperature.
         near = near / self.temperature
-        surely, perhaps = self._kept(values, near)
+        kept, perhaps, surely = self._kept(values, near)
         noisy = values + gumbel(keys, position, tokens)
         best, places = noisy.masked_fill(~perhaps, -torch.inf).topk(min(2, noisy.shape[1]), dim=1)
-        place = noisy.masked_fill(~surely, -torch.inf).argmax(dim=1)
+        place = noisy.masked_fill(~kept, -torch.inf).argmax(dim=1)
         chosen = tokens.gather(1, place[:, None])[:, 0]
         gap = best[:, 0] - best[:, 1] if best.shape[1] > 1 else torch.full_like(near, torch.inf)
-        return chosen, (gap > 2 * near) & (places[:, 0] == place)
+        in_any_case = surely.gather(1, place[:, None])[:, 0]
+        return chosen, (gap > 2 * near) & (places[:, 0] == place) & in_any_case
 
     def _candidates(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities [B, C] of the tokens to choose from, highest first where that matters, and the tokens."""
@@ -105,22 +106,32 @@ class Chooser(LogitsProcessor):
             return values.sort(dim=1, descending=True)
         return values, torch.arange(vocabulary, device=logits.device).expand(len(logits), -1)
 
-    def _kept(self, values: torch.Tensor, near: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Which candidates top_k and top_p keep, and which they might keep were the logits rounded otherwise."""
+    def _kept(self, values: torch.Tensor, near: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Which candidates top_k and top_p keep; which they might keep were the logits rounded otherwise; which surely.
+
+        Args:
+            values: [B, C] log-probabilities, the highest first where one of the two is set.
+            near: [B] how far rounding may move a value.
+
+        Returns:
+            Three masks [B, C].
+        """
         kept = torch.ones_like(values, dtype=torch.bool)
         perhaps = kept.clone()
+        certain = kept.clone()
+        slack = 2 * near[:, None]
         if self.top_k and self.top_k < values.shape[1]:
-            last = values[:, self.top_k - 1 : self.top_k]
             kept[:, self.top_k :] = False
-            perhaps = values >= last - 2 * near[:, None]
-            values = values.masked_fill(~kept, -torch.inf)
-            values = values - values.logsumexp(dim=1, keepdim=True)  # top_p counts what top_k leaves
+            perhaps = values >= values[:, self.top_k - 1 : self.top_k] - slack
+        left = values.masked_fill(~kept, -torch.inf)
         if self.top_p < 1.0:
-            probability = values.exp()
+            probability = torch.softmax(left, dim=1)  # top_p counts what top_k leaves
             before = probability.cumsum(dim=1) - probability  # the probability of those ahead of each
-            slack = 2 * near[:, None]
             kept = kept & (before < self.top_p)
-            # One that may be in: its elders hold less than top_p, give or take; or it is level with one that is.
+            certain = before < self.top_p - slack
+            # One whose elders hold hardly more than top_p, or that is level with the last one kept, might be in.
             floor = values.masked_fill(~kept, torch.inf).amin(dim=1, keepdim=True)
             perhaps = perhaps & ((before < self.top_p + slack) | (values >= floor - slack))
-        return kept, perhaps
+        # One that is level with the first one left out might be out.
+        ceiling = values.masked_fill(kept, -torch.inf).amax(dim=1, keepdim=True)
+        return kept, perhaps, certain & kept & (values > ceiling + slack)

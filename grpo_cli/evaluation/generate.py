@@ -60,7 +60,10 @@ class TransformersEngine:
         )
         with torch.no_grad():
             sequences = self.model.generate(
-                **batch, generation_config=self._config(), logits_processor=LogitsProcessorList([chooser])
+                **batch,
+                generation_config=self._config(),
+                logits_processor=LogitsProcessorList([chooser]),
+                synced_gpus=False,  # this process generates by itself; others may have no block left
             )
         self.settled += chooser.settled
         ids, truncated = cut(sequences[:, width:].tolist(), self.eos_ids)

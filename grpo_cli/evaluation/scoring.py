@@ -68,10 +68,15 @@ class Scorer:
         config: the configuration.
         rewards: of `evaluation_guard`.
         combiner: the run's own, with its running statistics; used where the evaluation has the same rewards.
+        prompt_opens_think: whether completions start inside a `<think>` of the prompt.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], rewards: Sequence[GuardedReward], combiner: Combiner | None = None
+        self,
+        config: Mapping[str, Any],
+        rewards: Sequence[GuardedReward],
+        combiner: Combiner | None = None,
+        prompt_opens_think: bool = False,
     ) -> None:
         entries = evaluation_rewards(config)
         settings = config["evaluation"]
@@ -84,7 +89,7 @@ class Scorer:
             rewards=self.names,
             correctness=correctness_rewards(entries),
             k=chosen_k(settings),
-            reader=answer_reader(entries, settings.get("answer")),
+            reader=answer_reader(entries, settings.get("answer"), prompt_opens_think),
             tags=list(settings.get("tags") or []),
         )
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from grpo_cli.data.splits import prompt_key, prompt_keys
 from grpo_cli.errors import ConfigError
 from grpo_cli.evaluation.blocks import Sampling
 from grpo_cli.evaluation.held_out import HeldOutEvaluation
 from grpo_cli.evaluation.metrics import HELD_OUT
 from grpo_cli.evaluation.scoring import Scorer
 from grpo_cli.evaluation.selection import Selection, due
-from grpo_cli.evaluation.sets import build_sets
+from grpo_cli.evaluation.sets import EvaluationSet, build_sets
 from grpo_cli.preflight.objective import TRAIN_PREFIX
+from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.jsonl import read, write_json
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.runs.result import read_json
@@ -52,7 +54,8 @@ def build_evaluation(
     """
     settings = config["evaluation"]
     sampling = Sampling.of(settings, trainer.args.max_completion_length)
-    scorer = Scorer(config, rewards, trainer.combiner)
+    opens = prompt_opens_think(trainer.processing_class, config["training"].get("chat_template_kwargs"))
+    scorer = Scorer(config, rewards, trainer.combiner, opens)
     sets = build_sets(
         settings,
         held_out if isinstance(held_out, Dataset) else None,
@@ -62,6 +65,8 @@ def build_evaluation(
         seed=config["seed"],
     )
     scorer.check(sets)
+    for note in seen_in_training(sets, trainer.train_dataset):
+        recorder.warning(note)
     for key in ("early_stopping", "best"):
         metric = settings[key]["metric"]
         if metric and metric.startswith(f"eval/{HELD_OUT}/") and HELD_OUT not in {one.name for one in sets}:
@@ -70,6 +75,25 @@ def build_evaluation(
                 "dataset.test_size=<how many> or name data in evaluation.datasets."
             )
     return HeldOutEvaluation(trainer, sets, scorer, settings, sampling, recorder) if sets else None
+
+
+def seen_in_training(sets: list[EvaluationSet], train: Any) -> list[str]:
+    """Say where prompts of an evaluation's data set are trained on, so that its numbers are no evidence.
+
+    The run's own held-out rows are kept out of training already.
+    """
+    others = [one for one in sets if one.name != HELD_OUT]
+    if not others or not isinstance(train, Dataset):
+        return []
+    trained = set(prompt_keys(train))
+    notes = []
+    for one in others:
+        if seen := sum(prompt_key(row["prompt"]) in trained for row in one.rows):
+            notes.append(
+                f"{seen} of the {len(one.rows)} prompts of the evaluation's data set {one.name} are trained on: its "
+                "numbers will say what was memorised"
+            )
+    return notes
 
 
 class Evaluating(TrainerCallback):

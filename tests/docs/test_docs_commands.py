@@ -23,6 +23,7 @@ os.execv(sys.executable, [sys.executable, "-m", "grpo_cli.commands.train", *argu
 # These train nothing and run as they are.
 CHECK_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.check "$@"\n'
 CHAT_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.chat "$@"\n'
+EVAL_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.eval "$@"\n'
 REPORT_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.report "$@"\n'
 REWARD_SHIM = f"""#!{sys.executable}
 import os, sys
@@ -38,6 +39,7 @@ def shell(tmp_path):
     programs.mkdir()
     shims = {"grpo-train": SHIM, "grpo-check": CHECK_SHIM, "grpo-reward": REWARD_SHIM, "grpo-report": REPORT_SHIM}
     shims["grpo-chat"] = CHAT_SHIM
+    shims["grpo-eval"] = EVAL_SHIM
     for name, shim in shims.items():
         (programs / name).write_text(shim, encoding="utf-8")
         (programs / name).chmod(0o755)
