@@ -62,6 +62,7 @@ def test_the_wheel_is_small_and_holds_the_configs_and_the_model(wheel):
     tracked = {f"grpo_cli/{p.relative_to(REPOSITORY)}" for p in (REPOSITORY / "conf").rglob("*.yaml")}
     assert tracked <= names
     assert {"grpo_cli/assets/embedded/model.safetensors", "grpo_cli/assets/embedded/tokenizer.json"} <= names
+    assert {"grpo_cli/report/assets/page.css", "grpo_cli/report/assets/browser.js"} <= names
     assert not [name for name in names if not name.startswith(("grpo_cli/", f"grpo_train-{grpo_cli.__version__}."))]
 
 

@@ -22,6 +22,7 @@ from grpo_cli.launch.nodes import gloo_interface, interface_of
 from grpo_cli.launch.plan import LaunchPlan, plan_launch
 from grpo_cli.launch.signals import Interrupted
 from grpo_cli.launch.supervise import supervise
+from grpo_cli.runs.checkpoints import COMPLETE_MARK
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_atomic
 from grpo_cli.runs.provenance import package_versions
@@ -109,14 +110,15 @@ def run_member(
     """
     rank = member.nodes.rank
     told = member.join(say)
-    folder = RunFolder(working_folder(told, new), rank)
+    root, shared = working_folder(told, new)
+    folder = RunFolder(root, rank)
     checkpoint = told["resume_from"]
-    if checkpoint and not Path(checkpoint).is_dir():
+    if checkpoint and not (Path(checkpoint) / COMPLETE_MARK).exists():
         raise RunError(
             f"Node 0 goes on from {checkpoint}, which is not on this node; put the run folder on a file system that "
             "all nodes share, or start afresh with resume=never."
         )
-    if not (folder.root / "config.yaml").exists():
+    if not shared:
         OmegaConf.update(cfg, "resume_from", checkpoint, force_add=True)
         write_atomic(folder.config, freeze(cfg))
         write_atomic(folder.overrides, OmegaConf.to_yaml(OmegaConf.create(overrides)))
@@ -136,12 +138,15 @@ def run_member(
     return folder, {**member.result, "exit_code": outcome.exit_code, "status": outcome.status, "error": outcome.error}
 
 
-def working_folder(told: Mapping[str, Any], new: RunFolder) -> Path:
+def working_folder(told: Mapping[str, Any], new: RunFolder) -> tuple[Path, bool]:
     """Where a node other than 0 works: node 0's own folder where it sees it, else one of the same name.
 
     Args:
         told: what node 0 says: `folder` and `token`.
         new: the folder Hydra made for this start.
+
+    Returns:
+        The folder, and whether it is node 0's.
     """
     theirs = Path(told["folder"])
     here = new.root.parent / theirs.name  # a shared file system may be mounted elsewhere on this node
@@ -149,8 +154,8 @@ def working_folder(told: Mapping[str, Any], new: RunFolder) -> Path:
         token = RunFolder(place).logs / TOKEN
         with contextlib.suppress(OSError):
             if token.read_text(encoding="utf-8") == told["token"]:
-                return place
-    return here
+                return place, True
+    return here, False
 
 
 def on_network(plan: LaunchPlan, address: str | None, config: dict[str, Any]) -> LaunchPlan:

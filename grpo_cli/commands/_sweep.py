@@ -78,6 +78,8 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
         check_or_discard(cfg, folder)
         finished = run_job(cfg, overrides)
         result = finished.result if finished else {"status": DRY_RUN}
+        if finished:
+            job.folder = str(finished.folder.root)  # on nodes other than 0, that of node 0
         if result["status"] == SUBMITTED:
             _for_array = as_dict(cfg)
     except ConfigError as error:

@@ -32,7 +32,7 @@ Options:
 
 diff: what differs between two runs: settings, versions, data, reward sources, results.
 
-Exit codes: 0 done, 2 wrong arguments, 130 interrupted (the way to end --serve).
+Exit codes: 0 done (diff: no difference), 1 the runs of diff differ, 2 wrong arguments, 130 interrupted, as --serve is.
 """
 T = TypeVar("T")
 KEYS = ("out", "plots", "max_mb", "port")
@@ -57,7 +57,7 @@ def main() -> int:
     """Run the command line.
 
     Returns:
-        The exit code: 0 done, 2 wrong arguments, 130 interrupted.
+        The exit code: 0 done, 1 the two runs of `diff` differ, 2 wrong arguments, 130 interrupted.
     """
     try:
         return _run(sys.argv[1:])
@@ -204,11 +204,8 @@ def _diff(folders: Sequence[str]) -> int:
     """What differs between two runs."""
     if len(folders) != 2 or any(f.startswith("-") for f in folders):
         raise ConfigError("diff compares two runs; write grpo-report diff FOLDER FOLDER")
-    try:
-        from grpo_cli.runs.compare import print_differences
-    except ModuleNotFoundError:
-        raise ConfigError("grpo-report diff is not part of this version") from None
     from grpo_cli.report.read import find_runs
+    from grpo_cli.runs.compare import print_differences
 
     runs = find_runs([Path(f) for f in folders])
     if len(runs) != 2:

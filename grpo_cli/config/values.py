@@ -59,6 +59,8 @@ BOUNDS: dict[str, tuple[float | None, bool, float | None, bool]] = {
     "peft.r": (1, True, None, True),
     "peft.lora_alpha": (1, True, None, True),
     "peft.lora_dropout": (0, True, 1, False),
+    "launch.nodes.timeout": (0, False, None, True),
+    "launch.slurm.notice_seconds": (1, True, None, True),
     "guard.workers": (1, True, None, True),
     "guard.memory_gb": (0.1, True, None, True),
     "guard.window": (1, True, None, True),

@@ -165,6 +165,14 @@ def interface_of(address: str) -> str | None:
     return None
 
 
+def is_own(host: str) -> bool:
+    """Whether a name or address is this machine's own, as far as its name service tells."""
+    try:
+        return any(interface_of(str(entry[4][0])) for entry in socket.getaddrinfo(host, None))
+    except OSError:
+        return False
+
+
 def interface_towards(host: str, port: int) -> str | None:
     """The interface by which this machine reaches a host; None where the name is not known here."""
     if not host:

@@ -75,7 +75,7 @@ def plan_launch(
     hardware = hardware or detect({**env, **extra})
     foreground = bool(cfg_launch.get("foreground", False))
     if (cfg_launch.get("slurm") or {}).get("submit"):
-        if problems := request_problems(cfg_launch):
+        if problems := request_problems(cfg_launch, hardware):
             raise ConfigError(*problems)
         hardware = job_hardware(cfg_launch, hardware)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from grpo_cli.report import held_out
 from grpo_cli.report.curves import compared
 from grpo_cli.report.formats import change, duration, show
-from grpo_cli.report.markup import Markup, el, join
+from grpo_cli.report.markup import Markup, breakable, el, join
 from grpo_cli.report.page import curves_part, document, navigation, section
 from grpo_cli.report.read import Run, number
 from grpo_cli.report.sections import STATUS, table
@@ -33,7 +33,7 @@ def comparison_page(runs: Sequence[Run]) -> str:
     rows = [_row(i, name, run, summary) for i, ((name, run), summary) in enumerate(zip(named, summaries, strict=True))]
     body = join(
         header,
-        section("runs", "What became of each", el("div", table(HEAD, rows, "Runs"), class_="card wide-table")),
+        section("runs", "What became of each", wide(table(HEAD, rows, "Runs"), "Runs", short=True)),
         section("settings", "What differs in their settings", settings_table(named)),
         el("div", curves_part(compared(named)), id="curves"),
         section("findings", "What the doctor found", _findings(named)),
@@ -50,7 +50,9 @@ def run_row(run: Run, summary: Summary) -> list[str]:
     kind = gain.metric.kind if gain else "number"
     by = "–"
     if gain is not None:
-        by = change(gain.value, kind) + (f" ({interval_words(gain)})" if gain.low is not None else "")
+        by = change(gain.value, kind) + (
+            f" ({interval_words(gain).removesuffix(' points')})" if gain.low is not None else ""
+        )
     reward = next((v for v in (number(r, "reward") for r in reversed(run.train)) if v is not None), None)
     step = number(run.result, "step")
     return [
@@ -66,9 +68,11 @@ def run_row(run: Run, summary: Summary) -> list[str]:
 
 
 def labels(paths: Sequence[Path]) -> list[str]:
-    """A short name for each folder: what its path has that the others' have not in common."""
+    """A short name for each folder: the last part of its path where that tells them apart, else what is not common."""
     absolute = [path.resolve() for path in paths]
-    common = Path(commonpath(absolute)) if len(absolute) > 1 else absolute[0].parent
+    if len({path.name for path in absolute}) == len(absolute):
+        return [path.name for path in absolute]
+    common = Path(commonpath(absolute))
     return [str(path.relative_to(common)) if path != common else path.name for path in absolute]
 
 
@@ -78,9 +82,21 @@ def settings_table(named: Sequence[tuple[str, Run]]) -> Markup:
     if not rows:
         return el("p", "Their settings are the same.", class_="soft")
     head = ["setting", *(name for name, _ in named)]
-    return el(
-        "div", table(head, [[key, *values] for key, values in rows], "Settings that differ"), class_="card wide-table"
+    return wide(
+        table(head, [[breakable(key), *values] for key, values in rows], "Settings that differ"), "Settings that differ"
     )
+
+
+def wide(content: Markup, name: str, short: bool = False) -> Markup:
+    """A table in a card inside which it scrolls sideways, by keyboard too.
+
+    Args:
+        content: the table.
+        name: for who does not see it.
+        short: cells hold a word or a number, and stay on one line.
+    """
+    kind = "card wide-table short" if short else "card wide-table"
+    return el("div", content, class_=kind, tabindex="0", role="region", aria_label=name)
 
 
 def _row(number_: int, name: str, run: Run, summary: Summary) -> list[object]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from grpo_cli.report import held_out
 from grpo_cli.report.charts import Chart, Draft, recoloured
-from grpo_cli.report.formats import COUNT, PERCENT, SCIENTIFIC, SECONDS
+from grpo_cli.report.formats import COUNT, PERCENT, SCIENTIFIC, SECONDS, capital
 from grpo_cli.report.read import Record, Run, names, number, series
 
 MOST_TAGS = 8
@@ -102,7 +102,7 @@ def compared(runs: Sequence[tuple[str, Run]]) -> list[Section]:
     learning = [
         over(
             f"held-out-{_slug(m.key)}",
-            _capital(m.title),
+            capital(m.title),
             partial(_measured, m.key),
             kind=m.kind,
             whole=m.kind == PERCENT,
@@ -161,7 +161,7 @@ def _held_out(run: Run) -> list[Chart | None]:
 
     same = [m for m in metrics if m.name == chosen.name and not m.tag]
     has_band = any(p[2] is not None for m in same for p in held_out.points(run.evals, m.key))
-    title = _capital(chosen.title) if len(same) == 1 else _capital(chosen.name.replace("_", " ")) + " on held-out data"
+    title = capital(chosen.title) if len(same) == 1 else capital(chosen.name.replace("_", " ")) + " on held-out data"
     main = draft("held-out", title, chosen.kind, "The band is the 95 % interval." if has_band else "")
     for metric in same:
         fill(main, "held-out" if metric.dataset == held_out.HELD_OUT else metric.dataset, metric)
@@ -175,7 +175,7 @@ def _held_out(run: Run) -> list[Chart | None]:
         charts.append(chart.chart())
     tags = [m for m in metrics if m.tag and m.name == chosen.name]
     for dataset, column in dict.fromkeys((m.dataset, m.tag.split("=")[0]) for m in tags):
-        chart = draft(f"by-{_slug(dataset)}-{_slug(column)}", f"{_capital(chosen.name)} by {column}", chosen.kind)
+        chart = draft(f"by-{_slug(dataset)}-{_slug(column)}", f"{capital(chosen.name)} by {column}", chosen.kind)
         inside = [m for m in tags if m.dataset == dataset and m.tag.startswith(f"{column}=")]
         for metric in inside[:MOST_TAGS]:
             fill(chart, metric.tag.split("=", 1)[1], metric)
@@ -272,10 +272,6 @@ def throughput(train: Sequence[Record]) -> list[tuple[int, float]]:
         if seconds and seconds > 0 and steps > 0 and tokens > 0:
             found.append((int(after["step"]), tokens / (steps * seconds)))
     return found
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _slug(text: str) -> str:

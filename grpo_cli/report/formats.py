@@ -55,6 +55,11 @@ def change(value: float, kind: str = NUMBER) -> str:
     return f"{sign}{show(value, kind)}"
 
 
+def capital(text: str) -> str:
+    """A text with a capital at its start, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def duration(seconds: float | None) -> str:
     """Seconds in words: `48 s`, `2 min 10 s`, `3 h 05 min`."""
     if seconds is None or not math.isfinite(seconds):

@@ -15,12 +15,17 @@ class Markup(str):
     __slots__ = ()
 
 
-VOID = {"meta", "link", "br", "hr", "input", "col"}
+VOID = {"meta", "link", "br", "wbr", "hr", "input", "col"}
 
 
 def escape(text: object) -> Markup:
     """Make any text harmless inside an element or a quoted attribute."""
     return Markup(html.escape(_FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", str(text)), quote=True))
+
+
+def breakable(text: object) -> Markup:
+    """A dotted key or a path that may go on in the next line after a dot, an underscore or a slash."""
+    return Markup(re.sub(r"([._/])(?=\w)", r"\1<wbr>", escape(text)))
 
 
 def el(name: str, *children: object, **attributes: object) -> Markup:

@@ -25,7 +25,7 @@ from grpo_cli.report.summary import summarise
 from grpo_cli.report.svg import draw
 
 ASSETS = Path(__file__).with_name("assets")
-SCRIPTS = ("charts.js", "completions.js", "browser.js")
+SCRIPTS = ("charts.js", "completions.js", "group.js", "browser.js")
 LEAD_WIDTH, LEAD_HEIGHT = 548, 250
 
 
@@ -46,13 +46,13 @@ def run_page(run: Run, packer: Packer | None, *, live: bool = False, version: st
     if packer and packer.count:
         here.insert(1, ("completions", "Completions"))
     live_note = el("span", "live", id="live", class_="soft small", role="status") if live else None
+    told = sections.verdict(summarise(run))
     body = join(
-        el("header", el("div", sections.which(run), live_note, id="which"), navigation(here)),
-        el("section", sections.verdict(summarise(run)), id="verdict", data_live=live, aria_label="Verdict"),
-        _findings_first(run),
+        el("header", el("div", sections.which(run), live_note, id="which", data_live=live), navigation(here)),
+        el("section", told, _findings_first(run), id="verdict", data_live=live, aria_label="Verdict"),
         el("div", curves_part(grouped, sections.time_per_phase(run)), id="curves", data_live=live),
         _browser(packer) if packer and packer.count else None,
-        section("findings", "What the doctor found", sections.findings(run)),
+        section("findings", "What the doctor found", sections.findings(run), live),
         section("settings", "Settings", sections.settings(run)),
         section("provenance", "Provenance", sections.provenance(run)),
     )
@@ -102,12 +102,14 @@ def document(title: str, body: Markup, packer: Packer | None, *, live: bool = Fa
 
 
 def _findings_first(run: Run) -> Markup | None:
-    """A pointer to the findings where there are any: they stand further down."""
-    if not run.findings:
+    """A pointer to what the doctor warned of, where it did: the findings stand further down."""
+    warned = [f for f in run.findings if f.get("severity") != "info"]
+    if not warned:
         return None
-    many = len(run.findings)
-    text = f"The doctor found {many} problem{'s' * (many > 1)}: {run.findings[0].get('symptom')}"
-    return el("p", el("a", text, href="#findings"), class_="told warning")
+    more = f" and {len(warned) - 1} more" if len(warned) > 1 else ""
+    return el(
+        "p", el("a", f"The doctor found: {warned[0].get('symptom')}{more}", href="#findings"), class_="told warning"
+    )
 
 
 def navigation(here: Sequence[tuple[str, str]]) -> Markup:
@@ -116,9 +118,16 @@ def navigation(here: Sequence[tuple[str, str]]) -> Markup:
     return el("nav", el("ul", *links), aria_label="Parts of the report")
 
 
-def section(anchor: str, title: str, content: Markup) -> Markup:
-    """One part of the page under its heading."""
-    return el("section", el("h2", title, id=f"{anchor}-title"), content, id=anchor, aria_labelledby=f"{anchor}-title")
+def section(anchor: str, title: str, content: Markup, live: bool = False) -> Markup:
+    """One part of the page under its heading; a live one is put in anew when there is news."""
+    return el(
+        "section",
+        el("h2", title, id=f"{anchor}-title"),
+        content,
+        id=anchor,
+        aria_labelledby=f"{anchor}-title",
+        data_live=live,
+    )
 
 
 def curves_part(grouped: Sequence[Section], time: Markup | None = None) -> Markup:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from grpo_cli.report.formats import PERCENT, duration, show
-from grpo_cli.report.markup import Markup, el, join
+from grpo_cli.report.formats import PERCENT, capital, duration, show
+from grpo_cli.report.markup import Markup, breakable, el, join
 from grpo_cli.report.phases import phases
 from grpo_cli.report.read import Run
 from grpo_cli.report.settings import compare_to_defaults, shown
 from grpo_cli.report.summary import BAD, GOOD, NEUTRAL, WARNING, Summary
 from grpo_cli.report.svg import WIDTH
 
+SEVERITY = {"error": BAD, "warning": WARNING, "info": NEUTRAL}
 STATUS = {"completed": GOOD, "failed": BAD, "interrupted": WARNING}
 
 
@@ -68,16 +69,18 @@ def findings(run: Run) -> Markup:
 
 
 def _finding(finding: Mapping[str, Any]) -> Markup:
-    severe = finding.get("severity") == "error"
+    severity = _text(finding.get("severity")) or "warning"
+    symptom = _text(finding.get("symptom"))
+    about = f" · {finding['about']}" if finding.get("about") else ""
     tries = finding.get("try") or []
     tries = tries if isinstance(tries, list) else [tries]
     return el(
         "li",
         el(
             "h3",
-            el("span", "error" if severe else "warning", class_=f"pill {BAD if severe else WARNING}"),
-            f" {_text(finding.get('symptom'))} ",
-            el("span", f"step {_text(finding.get('step'))} · {_text(finding.get('rule'))}", class_="soft small"),
+            el("span", severity, class_=f"pill {SEVERITY.get(severity, WARNING)}"),
+            f" {capital(symptom)} ",
+            el("span", f"step {_text(finding.get('step'))} · {_text(finding.get('rule'))}{about}", class_="soft small"),
         ),
         el("p", _text(finding.get("evidence"))) if finding.get("evidence") else None,
         el("p", f"Likely cause: {_text(finding['cause'])}", class_="soft") if finding.get("cause") else None,
@@ -127,11 +130,11 @@ def settings(run: Run) -> Markup:
     changed = [s for s in every if s.differs]
     command = " ".join(["grpo-train", *run.overrides])
     if changed:
-        rows = [[s.key, s.value, s.default] for s in changed]
+        rows = [[breakable(s.key), s.value, s.default] for s in changed]
         told = table(["setting", "this run", "default"], rows, "What differs from the defaults")
     else:
         told = el("p", "Every setting is at its default.", class_="soft")
-    whole = table(["setting", "value"], [[s.key, s.value] for s in every], "All settings")
+    whole = table(["setting", "value"], [[breakable(s.key), s.value] for s in every], "All settings")
     return join(
         el("pre", command, class_="command"),
         el("div", told, class_="card"),
@@ -168,13 +171,16 @@ def provenance(run: Run) -> Markup:
         if (part := _dict(data.get(name)))
     ]
     sources = [[n, r.get("target"), str(r.get("sha256") or "")[:12]] for n, r in _dict(held.get("rewards")).items()]
-    autos = [[k, shown(_dict(v).get("value")), _dict(v).get("why")] for k, v in _dict(held.get("resolved")).items()]
+    autos = [
+        [breakable(k), shown(_dict(v).get("value")), _dict(v).get("why")]
+        for k, v in _dict(held.get("resolved")).items()
+    ]
     cards = [
         ("Origin", table(None, [r for r in origin if r[1] not in (None, "")], "Origin")),
         ("Versions", table(None, [[k, v] for k, v in _dict(held.get("packages")).items()], "Versions")),
         ("Data", table(["part", "size", "fingerprint"], rows, "Data") if rows else None),
         ("Rewards", table(["name", "function", "SHA-256"], sources, "Rewards") if sources else None),
-        ("What `auto` became", table(["setting", "value", "because"], autos, "auto") if autos else None),
+        ("What auto became", table(["setting", "value", "because"], autos, "auto") if autos else None),
     ]
     return el("div", *(el("div", el("h3", t), c, class_="card") for t, c in cards if c is not None), class_="two")
 

@@ -11,7 +11,7 @@ from typing import Any
 NOT_SET = "not set"
 MISSING = object()
 # Decided by the program for each start, or about the start and not the run.
-SETTLED = {"resume_from", "resume", "objective", "dry_run", "display"}
+SETTLED = {"resume_from", "resume", "objective", "dry_run", "display", "report"}
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,13 @@ def compare_to_defaults(config: Mapping[str, Any]) -> list[Setting]:
         config: the frozen configuration.
 
     Returns:
-        Settings; keys that the run has not and the defaults have (another reward's, say) come last.
+        Settings of the run; keys that only the defaults have (those of a reward it does not use) are not among them.
     """
     own, usual = flat(config), flat(defaults())
     found = []
-    for key in [*own, *(k for k in usual if k not in own)]:
+    for key, value in own.items():
         if key.split(".")[0] in SETTLED:
             continue
-        value = own.get(key, MISSING)
         default = usual[key] if key in usual else trl_default(key)
         found.append(Setting(key, shown(value), shown(default), value != default))
     return found

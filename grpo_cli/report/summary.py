@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, variance
 
 from grpo_cli.report import held_out
-from grpo_cli.report.formats import NUMBER, PERCENT, change, duration, show
+from grpo_cli.report.formats import NUMBER, THIN, capital, change, duration, show
 from grpo_cli.report.held_out import Gain
 from grpo_cli.report.read import Run, number, series
 
@@ -74,7 +74,7 @@ def summarise(run: Run) -> Summary:
     gain = held_out.gain(run.evals, metric, direction) if metric else None
     trend = reward_trend(run)
     level, headline = _verdict(run, gain, direction)
-    sentences = []
+    sentences = [] if gain is None else [_by_how_much(gain)]
     if hacked(gain, trend, direction):
         level = BAD
         sentences.append(
@@ -139,11 +139,10 @@ def facts(run: Run, gain: Gain | None, trend: Trend | None) -> list[Fact]:
     if gain is not None:
         kind = gain.metric.kind
         note = f"from {show(gain.first, kind)}"
-        found.append(Fact(_capital(gain.metric.title), show(gain.last, kind), note))
-        points = "points" if kind == PERCENT else ""
-        interval = f"95 % interval {interval_words(gain)}" if gain.low is not None else ", no interval recorded"
-        note = f"{points}, {interval}" if gain.low is not None else f"{points}{interval}"
-        found.append(Fact("Change", change(gain.value, kind).removesuffix(" points"), note.lstrip(", ")))
+        found.append(Fact(capital(gain.metric.title), show(gain.last, kind), note))
+        value, _, points = change(gain.value, kind).partition(" ")
+        note = f"{points} ({interval_words(gain).removesuffix(' points')})" if gain.low is not None else points
+        found.append(Fact("Change", value, note.strip()))
     best = run.result.get("best")
     if isinstance(best, dict) and best.get("step") is not None:
         metric = held_out.parse(str(best.get("metric") or ""))
@@ -170,25 +169,25 @@ def interval_words(gain: Gain) -> str:
 
 
 def _verdict(run: Run, gain: Gain | None, direction: str) -> tuple[str, str]:
+    """The level and the headline; the numbers of the interval stand in the sentence after it."""
     if gain is None:
         return NEUTRAL, _no_evidence(run)
-    kind, name = gain.metric.kind, _capital(gain.metric.title)
+    kind, name = gain.metric.kind, capital(gain.metric.title)
     between = f"from {show(gain.first, kind)} to {show(gain.last, kind)}"
     if gain.low is None or gain.high is None:
         if not gain.value:
             return WARNING, f"{name} did not change: {show(gain.last, kind)}."
-        better = (gain.value > 0) != (direction == "minimize")
-        verb = "rose" if gain.value > 0 else "fell"
-        return GOOD if better else BAD, f"{name} {verb} {between} ({change(gain.value, kind)})."
-    if gain.low <= 0 <= gain.high:
-        return WARNING, (
-            f"No change of {gain.metric.title} that can be told from chance: {between}, "
-            f"{change(gain.value, kind)} (95 % interval {interval_words(gain)})."
-        )
-    better = (gain.low > 0) != (direction == "minimize")
-    verb = "rose" if gain.low > 0 else "fell"
-    by = change(gain.value, kind)
-    return GOOD if better else BAD, f"{name} {verb} {between}: {by} (95 % interval {interval_words(gain)})."
+    elif gain.low <= 0 <= gain.high:
+        return WARNING, f"No change of {gain.metric.title} that can be told from chance: {between}."
+    better = (gain.value > 0) != (direction == "minimize")
+    return GOOD if better else BAD, f"{name} {'rose' if gain.value > 0 else 'fell'} {between}."
+
+
+def _by_how_much(gain: Gain) -> str:
+    by = change(gain.value, gain.metric.kind)
+    if gain.low is None or gain.high is None:
+        return f"That is {by}; no interval was recorded."
+    return f"That is {by}, with a 95{THIN}% interval of {interval_words(gain)}."
 
 
 def _no_evidence(run: Run) -> str:
@@ -211,10 +210,6 @@ def _objective(run: Run) -> str | None:
     objective = run.result.get("objective")
     name = objective.get("name") if isinstance(objective, dict) else run.config.get("objective")
     return str(name) if name else None
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _sentence(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grpo_cli.report.charts import Chart, Point, ticks, value_range
-from grpo_cli.report.formats import show
+from grpo_cli.report.formats import capital, show
 from grpo_cli.report.markup import Markup, el, join
 
 WIDTH, HEIGHT = 372, 204
@@ -88,7 +88,7 @@ def standalone(chart: Chart, width: int = 640, height: int = 360) -> str:
     )
     extra = [el("style", Markup(style)), el("rect", width="100%", height="100%", fill="#ffffff")]
     extra.append(
-        el("text", _capital(chart.title) + (f" ({chart.unit})" if chart.unit else ""), x=10, y=24, class_="title")
+        el("text", capital(chart.title) + (f" ({chart.unit})" if chart.unit else ""), x=10, y=24, class_="title")
     )
     for name, x, row in rows:
         curve = chart.curves[name]
@@ -185,7 +185,3 @@ def _data(chart: Chart, frame: Frame) -> dict[str, object]:
 
 def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

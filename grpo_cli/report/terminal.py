@@ -111,7 +111,7 @@ def _findings(console: RunConsole, run: Run) -> None:
     if not run.findings:
         _write(console, ("no finding recorded", DIM))
     for finding in run.findings:
-        style = BAD if finding.get("severity") == "error" else WARN
+        style = {"error": BAD, "info": BOLD}.get(str(finding.get("severity")), WARN)
         step = one_line(finding.get("step"))
         _write(console, (f"{one_line(finding.get('symptom'))}", style), (f"  step {step}", DIM))
         for key in ("evidence", "cause"):

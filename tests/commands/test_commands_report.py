@@ -64,6 +64,15 @@ def test_plots_become_files(command, tmp_path):
     assert (tmp_path / "run" / "plots" / "reward.svg").exists()
 
 
+def test_two_runs_are_told_apart(command, tmp_path):
+    for name, seed in (("a", 1), ("b", 2), ("c", 1)):
+        record_run(tmp_path / name, steps=2, config={"seed": seed})
+    code, out, err = command("diff", "a", "b")
+    assert (code, err) == (1, "")
+    assert "seed" in out
+    assert command("diff", "a", "c")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [

@@ -101,17 +101,21 @@ class Cluster:
         """Run a command on node-a."""
         env = {**os.environ, **options.pop("env", {}), **self.environment}
         command = self.hosts[0].command(*argv)
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, **options)
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, **options)
 
     def states(self) -> dict[str, str]:
         """Every job the controller knows of, by id, with its state."""
         shown = self.run("squeue", "-h", "-t", "all", "-r", "-o", "%i %T")
         return dict(line.split() for line in shown.stdout.splitlines())
 
-    def wait(self, seconds: float = 90.0) -> dict[str, str]:
+    def wait(self, seconds: float = 180.0) -> dict[str, str]:
         """Wait until no job waits or runs."""
         self._wait_for(lambda: not self.run("squeue", "-h").stdout.strip(), "the jobs", seconds)
         return self.states()
+
+    def log(self) -> str:
+        """What the controller last did, for a test that fails."""
+        return (self.root / "slurmctld.log").read_text()[-4000:]
 
     def stop(self) -> None:
         """End the daemons, the last started first."""
@@ -128,7 +132,7 @@ class Cluster:
         env = {**os.environ, "PATH": PATH}
         self._started.append(subprocess.Popen(argv, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
 
-    def _wait_for(self, done, what: str, seconds: float = 20.0) -> None:
+    def _wait_for(self, done, what: str, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not done():
             if time.monotonic() > deadline:

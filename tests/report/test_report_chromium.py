@@ -9,6 +9,7 @@ import pytest
 from devtools import CHROMIUM, browser
 from recorded import HOSTILE, record_run
 
+from grpo_cli.report import formats
 from grpo_cli.report.comparison import comparison_page
 from grpo_cli.report.read import read_run
 from grpo_cli.report.write import write_report
@@ -127,6 +128,13 @@ def test_charts_tell_their_values_to_pointer_keyboard_and_screen_reader(page):
     page.run("document.querySelector('#chart-reward details').open = true")
     rows = page.until("document.querySelectorAll('#chart-reward tbody tr').length")
     assert rows == 30
+
+
+def test_the_script_shows_numbers_as_the_page_does(page):
+    values = [0, 1, -1, 0.05078, 0.37949, 12.345, 99.96, 123.4, 1234.6, 5.556e-06, -4e-4, 0.99999, 1e6, 42, 12345]
+    for kind in ("number", "percent", "scientific", "count"):
+        told = page.run(f"{values}.map((v) => report.show(v, '{kind}'))")
+        assert told == [formats.show(v, kind) for v in values], kind
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -82,6 +82,7 @@ def test_a_run_that_goes_back_to_a_checkpoint_is_read_anew(served):
     assert len(json.loads(gzip.decompress(live.data("index")))["reward"]) == 16 + 8
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path: install it to test the page in it")
 def test_a_page_that_is_open_follows_the_run(served, tmp_path):
     root, ask = served

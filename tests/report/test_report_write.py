@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -28,6 +31,15 @@ def test_a_report_that_cannot_be_written_fails_nothing_and_says_why(tmp_path):
     folder.report.mkdir()
     write_at_end(folder, SETTINGS)
     assert "IsADirectoryError" in (folder.logs / "report.log").read_text(encoding="utf-8")
+
+
+def test_a_signal_ends_the_writing_and_not_the_program(tmp_path):
+    folder = RunFolder(record_run(tmp_path / "run", steps=2))
+    os.mkfifo(folder.root / "doctor.jsonl")  # reading it waits for ever
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    write_at_end(folder, SETTINGS)
+    assert not folder.report.exists()
+    assert "KeyboardInterrupt" in (folder.logs / "report.log").read_text(encoding="utf-8")
 
 
 def test_it_can_be_left_out(tmp_path):

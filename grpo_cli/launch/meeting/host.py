@@ -14,7 +14,7 @@ from grpo_cli.launch.failure import is_secondary
 from grpo_cli.launch.meeting import LAST_WORDS_SECONDS, STOP_SECONDS, TICK_SECONDS
 from grpo_cli.launch.meeting.agreement import disagreement
 from grpo_cli.launch.meeting.link import Link
-from grpo_cli.launch.nodes import Nodes
+from grpo_cli.launch.nodes import Nodes, is_own
 from grpo_cli.launch.outcome import Outcome
 
 
@@ -52,6 +52,8 @@ class Host:
             f"Node 0 of {nodes.count}: waiting at {nodes.where} for {_list(self._missing())}, "
             f"at most {nodes.timeout:g} s (launch.nodes.timeout)."
         )
+        if not is_own(nodes.address):
+            say(f"{nodes.address} is no address of this machine; the others look for node 0 there.")
         deadline = time.monotonic() + nodes.timeout
         strangers: list[Link] = []
         while self._missing():
@@ -113,7 +115,7 @@ class Host:
                         self._note_failure(f"{self.name(rank)}: {message['message']}", is_secondary(message))
             if link.gone and rank not in self.ended:
                 self.ended[rank] = {"status": "gone"}
-                self.broken = self.broken or f"{self.name(rank)} has gone: {link.gone} without a word."
+                self.broken = self.broken or f"{self.name(rank)} has gone: {link.gone}."
         if self._failed and time.monotonic() > self._failed[0] + LAST_WORDS_SECONDS:
             self.broken = self.broken or self._failed[1]
 

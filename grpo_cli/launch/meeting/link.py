@@ -52,7 +52,7 @@ class Link:
                 self.gone = f"its connection broke ({error.strerror or error})"
                 break
             if not data:
-                self.gone = "its connection closed"
+                self.gone = "its connection closed without a word"
                 break
             self._heard = now
             self._in += data

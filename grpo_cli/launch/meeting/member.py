@@ -75,7 +75,7 @@ class Member:
             # However it ended there, it has ended: what still runs here waits for workers that are gone.
             self.broken = self.broken or self.end["outcome"]["error"] or "Node 0 has ended the run."
         elif self.link.gone and not self.end:
-            self.broken = self.broken or f"Node 0 ({self.nodes.where}) has gone: {self.link.gone} without a word."
+            self.broken = self.broken or f"Node 0 ({self.nodes.where}) has gone: {self.link.gone}."
 
     def tell_stop(self, name: str) -> bool:
         """Hand a signal on to node 0, which asks the workers of all nodes."""

@@ -62,11 +62,12 @@ def memory_bytes(value: str | int) -> int | None:
     return int(found[1]) * _UNITS[found[2].upper()] if found else None
 
 
-def request_problems(cfg_launch: Mapping[str, Any]) -> list[str]:
+def request_problems(cfg_launch: Mapping[str, Any], hardware: Hardware) -> list[str]:
     """What is wrong with `launch.slurm`, one sentence each.
 
     Args:
         cfg_launch: the `launch` group.
+        hardware: this machine, whose installed torch the job will use.
     """
     asked = cfg_launch["slurm"]
     found = []
@@ -98,7 +99,13 @@ def request_problems(cfg_launch: Mapping[str, Any]) -> list[str]:
         number = asked.get(key)
         if number is not None and number < least:
             found.append(f"launch.slurm.{key}={number} must be at least {least}.")
-    found += _gpu_problems(cfg_launch, int(asked.get("gpus_per_node") or 0))
+    gpus = int(asked.get("gpus_per_node") or 0)
+    found += _gpu_problems(cfg_launch, gpus)
+    if gpus and hardware.torch and not hardware.torch_cuda:
+        found.append(
+            f"launch.slurm.gpus_per_node={gpus} asks for GPUs that the installed torch {hardware.torch}, a build "
+            "without CUDA, cannot use; install another build, or write launch.slurm.gpus_per_node=0."
+        )
     for name, value in (asked.get("extra") or {}).items():
         option = str(name).replace("_", "-")
         if option in OWN_OPTIONS:

@@ -13,7 +13,8 @@ report.show = (value, kind = 'number') => {
   };
   const small = (number, places) => {
     const [mantissa, exponent] = number.toExponential(places).split('e');
-    return minus(`${mantissa.includes('.') ? mantissa.replace(/\.?0+$/, '') : mantissa}e${Number(exponent)}`).replace('e-', 'e−');
+    const digits = mantissa.includes('.') ? mantissa.replace(/\.?0+$/, '') : mantissa;
+    return `${minus(digits)}e${minus(exponent.replace('+', ''))}`;
   };
   const plain = (number) => {
     const size = Math.abs(number);
@@ -21,6 +22,11 @@ report.show = (value, kind = 'number') => {
     if (size && size < 0.001) return small(number, 1);
     return fixed(number, size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
   };
+  if (kind === 'count') {
+    if (Math.abs(value) < 1e4) return minus(Math.round(value).toLocaleString('en'));
+    const [limit, unit] = [[1e12, 'T'], [1e9, 'B'], [1e6, 'M'], [1e3, 'k']].find(([least]) => Math.abs(value) >= least);
+    return `${minus(String(Number((value / limit).toPrecision(3))))}\u202f${unit}`;
+  }
   if (kind === 'percent') return `${fixed(100 * value, 1)}\u202f%`;
   if (kind === 'scientific' && value) return small(value, 2);
   if (kind === 'seconds') return `${plain(value)}\u202fs`;
@@ -44,12 +50,18 @@ report.charts = (root) => {
     return node;
   };
 
+  const stepsOf = (plot) => {
+    const steps = new Set(plot.curves.flatMap((curve) => curve.points.map((p) => p[0])));
+    return [...steps].sort((a, b) => a - b);
+  };
+
   const lively = (svg) => {
     const plot = JSON.parse(svg.dataset.plot);
     const figure = svg.closest('figure');
     const [left, top, right, bottom] = plot.box;
-    const steps = [...new Set(plot.curves.flatMap((curve) => curve.points.map((p) => p[0])))].sort((a, b) => a - b);
-    const across = (step) => (plot.x[1] > plot.x[0] ? left + ((step - plot.x[0]) / (plot.x[1] - plot.x[0])) * (right - left) : (left + right) / 2);
+    const steps = stepsOf(plot);
+    const [start, end] = plot.x;
+    const across = (step) => left + (end > start ? (step - start) / (end - start) : 0.5) * (right - left);
     const up = (value) => bottom - ((value - plot.y[0]) / (plot.y[1] - plot.y[0])) * (bottom - top);
     const values = figure.querySelectorAll('.legend b');
     const at = figure.querySelector('.legend .at');
@@ -60,15 +72,18 @@ report.charts = (root) => {
 
     const words = (point) => {
       if (!point) return '–';
-      const band = point.length > 2 ? ` (${report.show(point[2], plot.kind)} to ${report.show(point[3], plot.kind)})` : '';
-      return report.show(point[1], plot.kind) + band;
+      const [, value, low, high] = point.map((number) => report.show(number, plot.kind));
+      return point.length > 2 ? `${value} (${low} to ${high})` : value;
     };
     const tell = () => {
       const step = steps[place];
       layer.replaceChildren(drawn('path', { d: `M${across(step)} ${top}V${bottom}`, class: 'cross' }));
       const told = plot.curves.map((curve, i) => {
         const point = curve.points.find((p) => p[0] === step);
-        if (point) layer.append(drawn('circle', { cx: across(step), cy: up(point[1]), r: 4, class: `mark s${curve.colour}` }));
+        if (point) {
+          const place = { cx: across(step), cy: up(point[1]) };
+          layer.append(drawn('circle', { ...place, r: 4, class: `mark s${curve.colour}` }));
+        }
         if (values[i]) values[i].textContent = words(point);
         return `${plot.curves.length > 1 ? `${curve.name} ` : ''}${words(point)}`;
       });
@@ -97,7 +112,9 @@ report.charts = (root) => {
     svg.addEventListener('blur', leave);
     svg.addEventListener('focus', tell);
     svg.addEventListener('keydown', (event) => {
-      const moves = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -steps.length, End: steps.length };
+      const far = steps.length;
+      const arrows = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 };
+      const moves = { ...arrows, PageDown: -10, PageUp: 10, Home: -far, End: far };
       if (!(event.key in moves)) return;
       event.preventDefault();
       place = Math.min(steps.length - 1, Math.max(0, place + moves[event.key]));
@@ -114,11 +131,18 @@ report.charts = (root) => {
   const fill = (details) => {
     const figure = details.closest('figure');
     const plot = JSON.parse(figure.querySelector('svg[data-plot]').dataset.plot);
-    const head = report.node('tr', {}, report.node('th', { scope: 'col' }, 'step'), ...plot.curves.map((c) => report.node('th', { scope: 'col' }, c.name)));
-    const steps = [...new Set(plot.curves.flatMap((c) => c.points.map((p) => p[0])))].sort((a, b) => a - b);
+    const { node, show } = report;
+    const names = ['step', ...plot.curves.map((c) => c.name)];
+    const head = node('tr', {}, ...names.map((name) => node('th', { scope: 'col' }, name)));
+    const steps = stepsOf(plot);
     const maps = plot.curves.map((c) => new Map(c.points.map((p) => [p[0], p[1]])));
-    const rows = steps.map((step) => report.node('tr', {}, report.node('th', { scope: 'row' }, String(step)), ...maps.map((m) => report.node('td', {}, report.show(m.get(step), plot.kind)))));
-    details.append(report.node('div', { class: 'scroll', tabindex: '0' }, report.node('table', {}, report.node('thead', {}, head), report.node('tbody', {}, ...rows))));
+    const rows = steps.map((step) => {
+      const values = maps.map((map) => node('td', {}, show(map.get(step), plot.kind)));
+      return node('tr', {}, node('th', { scope: 'row' }, String(step)), ...values);
+    });
+    const caption = node('caption', { class: 'hidden' }, plot.title);
+    const table = node('table', {}, caption, node('thead', {}, head), node('tbody', {}, ...rows));
+    details.append(node('div', { class: 'scroll', tabindex: '0' }, table));
   };
 
   for (const svg of root.querySelectorAll('svg[data-plot]')) {
@@ -126,7 +150,12 @@ report.charts = (root) => {
     const once = () => { if (!svg.dataset.ready) { svg.dataset.ready = 'yes'; lively(svg); } };
     svg.setAttribute('tabindex', '0');
     svg.addEventListener('pointerenter', once, { once: true });
-    svg.addEventListener('focus', () => { const fresh = !svg.dataset.ready; once(); if (fresh) svg.dispatchEvent(new Event('focus')); }, { once: true });
+    const focused = () => {
+      const fresh = !svg.dataset.ready;
+      once();
+      if (fresh) svg.dispatchEvent(new Event('focus')); // now that somebody listens
+    };
+    svg.addEventListener('focus', focused, { once: true });
   }
   for (const details of root.querySelectorAll('details.values')) {
     details.addEventListener('toggle', () => { if (details.open && details.children.length === 1) fill(details); });
