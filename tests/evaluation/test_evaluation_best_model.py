@@ -1,4 +1,4 @@
-"""A run made to collapse: it rises within four steps and unlearns everything then (its learning rate is far too high)."""
+"""A run made to collapse: it rises within four steps, then unlearns everything (its learning rate is far too high)."""
 
 import json
 
