@@ -25,6 +25,7 @@ from grpo_cli.display import make_display
 from grpo_cli.errors import EXIT_FAILED, EXIT_SIGINT, RunError
 from grpo_cli.forecast.shape import shape_of
 from grpo_cli.forecast.time import from_earlier
+from grpo_cli.launch.elsewhere import hardware_asked_for
 from grpo_cli.launch.hardware import Hardware, detect
 from grpo_cli.launch.meeting.host import Host
 from grpo_cli.launch.meeting.member import Member
@@ -82,7 +83,7 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
     hydra = HydraConfig.get()
     new = RunFolder(Path(hydra.runtime.output_dir).absolute())
     with raising(), readable_write_errors(new), removed_if_unused(new, Path(cfg.paths.output_dir)):
-        hardware = detect()
+        hardware = hardware_asked_for(cfg.launch, detect()) if cfg.dry_run else detect()
         cfg = recorded_config(cfg) if cfg.reproduce else cfg
         prepare(cfg, hardware)
         # A folder given by hand, or a sweep's, is this run's only place; else any earlier run may be gone on with.

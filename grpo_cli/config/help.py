@@ -27,6 +27,7 @@ Usage: grpo-train [GROUP=CHOICE …] [KEY=VALUE …] [OPTION …]
   grpo-train launch.num_processes=2                         two processes, through accelerate
   grpo-train -m training.beta=0,0.04 seed=1,2               every combination, one run after the other
   grpo-train resume=outputs/grpo/<date and time>            go on with a run that was stopped
+  grpo-train reproduce=outputs/grpo/<date and time>         the same once more: does the same come out?
 
 Groups and their choices (yours, from conf/<group>/ in this folder, have a *):
 """

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import IO, Any
 
+from rich.padding import Padding
 from rich.text import Text
 
 from grpo_cli.display import formatting as fmt
@@ -78,7 +79,10 @@ def print_summary(
     for finding in told:
         style = BAD if finding.get("severity") == "error" else WARN
         for i, text in enumerate(finding_lines(finding)):
-            write("    ", (text, DIM if i else style))
+            if text.lstrip().startswith("try "):
+                write("    ", (text, DIM))
+            else:  # prose, which nobody copies
+                console.print(Padding(Text(text.strip(), DIM if i else style), (0, 0, 0, 6 if i else 4)))
     write()
     for name, path in _places(folder, status, told=error):
         relative = path.relative_to(folder.root)

@@ -37,6 +37,17 @@ class Facts:
     num_iterations: int = 1
     sequence_level: bool = False
 
+    def adding(self, reward: str, settings: str = "") -> tuple[str, ...]:
+        """The override that adds a reward to the run's own; none where the run has it, or its rewards are not known.
+
+        Example:
+            >>> Facts(weights={"exact_match": 1.0}).adding("format")
+            ('+reward=format',)
+        """
+        if not self.weights or reward in self.weights:
+            return ()
+        return (f"+reward={reward} {settings}".rstrip(),)
+
     @classmethod
     def of(cls, known: Mapping[str, Any]) -> Facts:
         """Make facts out of what is known; other keys are passed over, missing ones take their defaults."""

@@ -23,7 +23,7 @@ KEPT_BATCHES = 16
 _MOST, _FIRST, _LAST = 256, 16, 96
 """Of more logs than the most, every second one between the first and the last is let go: rules stay quick."""
 
-_ACCURACY = re.compile(r"eval/(?:(.+)/)?accuracy")
+_ACCURACY = re.compile(r"eval/(?:[^/]+/)?accuracy")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,10 @@ class History:
         ]
 
     def held_out(self) -> dict[str, list[Point]]:
-        """What held-out evaluations say by data set: accuracy where they measure it, else the mean reward."""
+        """What held-out evaluations say of each data set: accuracy where they measure it, else the mean reward.
+
+        Not of the parts of one (`eval/<data set>/<column>=<value>/accuracy`): these are small, and move by chance.
+        """
         found = {}
         for key, points in self._series.items():
             if key.startswith("eval:") and _ACCURACY.fullmatch(name := key.removeprefix("eval:")):

@@ -1,23 +1,19 @@
 """The doctor at work in a run: on rank 0 it follows what is recorded, and writes down what it finds.
 
-It reads the records as the recorder writes them, so it needs no part in training, and sees the same as whoever
-reads the run folder later (`replay`).
+It reads the records as the recorder writes them, so it needs no part in training.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from grpo_cli.doctor.doctor import Doctor, settings_of
-from grpo_cli.doctor.facts import Facts
+from grpo_cli.doctor.doctor import Doctor
 from grpo_cli.doctor.finding import Finding
-from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import append, read
 from grpo_cli.runs.recorder import Recorder
-from grpo_cli.runs.result import read_json, update_result
+from grpo_cli.runs.result import update_result
 
 
 class Watching:
@@ -80,21 +76,3 @@ class Watching:
             )
             if self.doctor.stops(finding):
                 self.stop(f"The doctor ended the run, as doctor.stop_on={finding.rule} says: {finding.sentence}.")
-
-
-def replay(folder: RunFolder, facts: Facts | None = None) -> Iterator[Finding]:
-    """What the doctor finds in a finished run, as it would have found it while the run went on.
-
-    Args:
-        folder: the run; `doctor.enabled` need not have been set.
-        facts: what is known of its settings; by default what its `result.json` holds.
-    """
-    known = read_json(folder.result).get("doctor_facts") or {}
-    doctor = Doctor(facts or Facts.of(known), settings_of(None))
-    batches = groupby(read(folder.completions("train")), key=lambda r: int(r.get("step") or 0))
-    waiting = next(batches, None)
-    for record in read(folder.metrics):
-        while waiting is not None and waiting[0] <= int(record.get("step") or 0):
-            doctor.completions(list(waiting[1]))
-            waiting = next(batches, None)
-        yield from doctor.metrics(record)

@@ -65,7 +65,7 @@ def setup_of(situation: Situation, prompt_tokens: int | None = None) -> Setup | 
         double_quant=bool(config["peft"].get("double_quant", True)),
         replicas=situation.world_size,
         **_sharding(config["launch"], situation.world_size),
-        gathers_to_generate=bool(value("ds3_gather_for_generation")),
+        gathers_to_generate=bool(value("ds3_gather_for_generation") or config["launch"].get("sharding") == "fsdp2"),
         engine=engine,
         vllm=vllm,
         vllm_sleeps=bool(value("vllm_enable_sleep_mode")),

@@ -45,7 +45,7 @@ def _problems(cfg_launch: Mapping[str, Any], kind: str, processes: int) -> Itera
     if stage:
         yield from _offload_problems(stage, deepspeed)
     if sharding == "fsdp2":
-        yield from _fsdp_problems(fsdp)
+        yield from _fsdp_problems(fsdp, kind)
 
 
 def _offload_problems(stage: int, deepspeed: Mapping[str, Any]) -> Iterator[str]:
@@ -64,7 +64,12 @@ def _offload_problems(stage: int, deepspeed: Mapping[str, Any]) -> Iterator[str]
         yield "launch.deepspeed.nvme_path must name a folder on a local disk, for what is offloaded to nvme."
 
 
-def _fsdp_problems(fsdp: Mapping[str, Any]) -> Iterator[str]:
+def _fsdp_problems(fsdp: Mapping[str, Any], kind: str) -> Iterator[str]:
+    if fsdp["offload_params"] and kind == "cpu":
+        yield (
+            "launch.fsdp.offload_params=true moves weights from a GPU to CPU memory, and this run is on the CPU; write "
+            "launch.fsdp.offload_params=false."
+        )
     if fsdp["transformer_layer_cls_to_wrap"] and fsdp["auto_wrap_policy"] != "TRANSFORMER_BASED_WRAP":
         yield (
             f"launch.fsdp.transformer_layer_cls_to_wrap is for auto_wrap_policy TRANSFORMER_BASED_WRAP, not "

@@ -86,7 +86,9 @@ def plan_launch(
         asked, wanted = _asked_by(own, asked), own.num_processes
         if own.gpu_ids is not None:
             hardware = replace(hardware, gpus=visible(hardware.gpus, own.gpu_ids))
-    kind, why = _choose_kind(asked, wanted, foreground, training, hardware)
+    sharded = own is not None or str(cfg_launch.get("sharding") or "none") != "none"
+    name = f"launch.kind={asked}" if sharded else f"launch={asked}"  # as the user may have written it
+    kind, why = _choose_kind(asked, name, wanted, foreground, training, hardware)
     processes = _choose_processes(kind, wanted, hardware)
     nodes = settle_nodes(cfg_launch, {**env, **extra})
     world_size = processes * (nodes.count if nodes else 1)
@@ -156,7 +158,7 @@ def _asked_by(own: OwnConfig, asked: str) -> str:
 
 
 def _choose_kind(
-    asked: str, wanted: int | None, foreground: bool, training: Mapping[str, Any], hardware: Hardware
+    asked: str, name: str, wanted: int | None, foreground: bool, training: Mapping[str, Any], hardware: Hardware
 ) -> tuple[str, str]:
     if asked not in KINDS:
         raise ConfigError(f"launch.kind={asked} is not known; write one of {', '.join(KINDS)}.")
@@ -176,10 +178,10 @@ def _choose_kind(
     if on_cpu:
         raise ConfigError(f"launch={asked} contradicts training.use_cpu=true; write launch=cpu, or drop use_cpu.")
     if gpus == 0:
-        raise ConfigError(f"launch={asked} needs a GPU and {none}; write launch=cpu or launch=auto.")
+        raise ConfigError(f"{name} needs a GPU and {none}; write launch=cpu or launch=auto.")
     if asked == "multi_gpu" and gpus == 1:
         raise ConfigError(
-            f"launch=multi_gpu needs two GPUs or more and this machine shows one "
+            f"{name} needs two GPUs or more and this machine shows one "
             f"({hardware.usable_gpus[0].name}); write launch=single_gpu, or check CUDA_VISIBLE_DEVICES."
         )
     return asked, "asked for"

@@ -22,6 +22,8 @@ from grpo_cli.launch.signals import raising
 from grpo_cli.launch.supervise import supervise
 from grpo_cli.preflight.finding import ERROR, Finding
 from grpo_cli.preflight.show import size
+from grpo_cli.rollout.gpus import share_gpus
+from grpo_cli.rollout.plan import plan_server
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_atomic
 
@@ -103,10 +105,12 @@ def run_probe(
         folder = RunFolder(Path(place).resolve())
         folder.logs.mkdir()
         write_atomic(folder.config, freeze(cfg))
+        server, (trainers, _) = plan_server(config, hardware), share_gpus(config, hardware)
         plan = plan_launch(
-            config["launch"], config["training"], folder.root, worker=(*WORKER, "--probe"), hardware=hardware
+            config["launch"], config["training"], folder.root, worker=(*WORKER, "--probe"), hardware=trainers
         )
-        outcome = supervise(plan, folder, on_tick=Progress(folder, say or _to_stderr).tick, grace_seconds=0)
+        tick = Progress(folder, say or _to_stderr).tick
+        outcome = supervise(plan, folder, on_tick=tick, grace_seconds=0, server=server)
         return read_measurement(folder.root), outcome
 
 

@@ -89,6 +89,19 @@ def outcome(config: dict[str, Any], folder: RunFolder, trainer: RunTrainer) -> d
         "objective": {"name": name, "value": value, "direction": config["direction"]},
         "metrics": {"before": before, "after": after, "train": reporting.last_train},
         "model": "model" if folder.model.exists() else None,
+        "model_holds": model_holds(folder, config["peft"]["method"]) if folder.model.exists() else None,
         "best": best,
         "stopped": evaluating.stopped if evaluating else None,
     }
+
+
+def model_holds(folder: RunFolder, method: str) -> str:
+    """What `model/` holds: "weights", "merged weights" (an adapter was merged in) or "adapter" (kept apart).
+
+    Args:
+        folder: the run.
+        method: `peft.method`.
+    """
+    if (folder.model / "adapter_config.json").exists():
+        return "adapter"
+    return "weights" if method == "none" else "merged weights"

@@ -54,6 +54,7 @@ class Reporting(TrainerCallback):
         else:
             self.last_train = logs
             self.recorder.metrics("train", state.global_step, logs)
+            self.trainer.mismatch.judge(self.trainer, logs)
             self._sample()
 
     def _sample(self) -> None:

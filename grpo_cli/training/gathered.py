@@ -34,6 +34,7 @@ def policy_for_generation(trainer: RunTrainer) -> Iterator[Any]:
         The model without what distributed training wraps around it, its whole weights on this rank's device.
     """
     arguments: Any = trainer.args
+    place(trainer)
     with (
         unwrap_model_for_generation(
             trainer.model_wrapped,
@@ -42,9 +43,21 @@ def policy_for_generation(trainer: RunTrainer) -> Iterator[Any]:
             gradient_checkpointing_kwargs=arguments.gradient_checkpointing_kwargs,
         ) as model,
         unsharded(model),
-        alone(model, zero3=zero_stage(trainer) == 3),
+        alone(model),
     ):
         yield model
+
+
+def place(trainer: RunTrainer) -> None:
+    """Bring a model to this rank's device that FSDP, ZeRO-1 or ZeRO-2 would bring there when training begins."""
+    model: Any = trainer.model
+    device = trainer.args.device
+    waits = is_fsdp(trainer) or zero_stage(trainer) in (1, 2)
+    if waits and trainer.model_wrapped is model and not isinstance(model, FSDPModule):
+        model.to(device)
+        if is_fsdp(trainer) and trainer.accelerator.state.fsdp_plugin.cpu_ram_efficient_loading:
+            for weight in model.state_dict().values():  # only the first process has loaded any
+                torch.distributed.broadcast(weight, src=0)
 
 
 @contextmanager
@@ -74,16 +87,20 @@ def unsharded(model: Any) -> Iterator[None]:
 
 
 @contextmanager
-def alone(model: Any, *, zero3: bool) -> Iterator[None]:
-    """Let `generate` stop when this rank's texts have ended: under ZeRO-3 it waits for the other ranks otherwise."""
-    if not zero3:
-        yield
-        return
-    model.generate = functools.partial(type(model).generate, model, synced_gpus=False)
+def alone(model: Any) -> Iterator[None]:
+    """Let `generate` stop when this rank's own texts have ended.
+
+    Under FSDP2 and ZeRO-3 it goes on until those of all ranks have, and asks them after every token, which is needless
+    where the weights are at hand, and a wait without end where the ranks generate different numbers of times.
+    """
+    before = vars(model).get("generate")
+    model.generate = functools.partial(model.generate, synced_gpus=False)
     try:
         yield
     finally:
         del model.generate
+        if before is not None:
+            model.generate = before
 
 
 def full_state_dict(trainer: RunTrainer) -> dict[str, torch.Tensor] | None:

@@ -35,6 +35,7 @@ from grpo_cli.training.auto import Resolved, resolve_auto
 from grpo_cli.training.callbacks import Reporting, Stopping
 from grpo_cli.training.evaluating import Evaluating, build_evaluation
 from grpo_cli.training.gathered import when_prepared
+from grpo_cli.training.mismatch import MismatchWatch
 from grpo_cli.training.model import (
     build_problem,
     check_model,
@@ -45,6 +46,7 @@ from grpo_cli.training.model import (
     quantization_config,
 )
 from grpo_cli.training.saving import policy, save_model
+from grpo_cli.training.trackers import attach_trackers
 from grpo_cli.training.trainer import RunTrainer
 
 WORLD_SIZE_PROMISED = "GRPO_TRAIN_WORLD_SIZE"
@@ -140,6 +142,7 @@ def train(
     evaluation = build_evaluation(config, trainer, data.test, judges, recorder)
     stopping, evaluating = attach_callbacks(trainer, folder, recorder, evaluation)
     watch(config, recorder, trainer, stopping)
+    tracking = attach_trackers(trainer, folder, recorder)
     checkpoint = resume_checkpoint(config, trainer, recorder)
     describe(recorder, folder, config, trainer, data, resolved, start_step=step_of_resume(checkpoint))
 
@@ -171,6 +174,8 @@ def train(
             **outcome(config, folder, trainer),
             timings={"train_seconds": train_seconds, "worker_seconds": time.perf_counter() - started},
         )
+    if tracking:
+        tracking.close()
     state.wait_for_everyone()
     recorder.phase("done")
     return stopping.stopped_by
@@ -247,6 +252,7 @@ def build_trainer(
             recorder=recorder,
             guard=guard,
             combiner=Combiner(config["reward"]),
+            mismatch=MismatchWatch(config, recorder),
             reward_funcs=list(guard.rewards),
             args=arguments,
             train_dataset=data.train,
@@ -314,7 +320,7 @@ def require_config(config: Any) -> dict[str, Any]:
     Raises:
         ConfigError: sections are missing.
     """
-    sections = ("model", "dataset", "reward", "training", "launch", "peft", "evaluation")
+    sections = ("model", "dataset", "reward", "training", "launch", "peft", "rollout", "evaluation")
     missing = [key for key in sections if not isinstance(config, dict) or key not in config]
     if missing:
         raise ConfigError(f"config.yaml lacks {', '.join(missing)}; it must be one that grpo-train has written.")

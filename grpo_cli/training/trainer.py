@@ -7,6 +7,7 @@ Nothing about the algorithm is changed: the same settings give the same losses a
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +24,9 @@ from grpo_cli.runs.completions import completion_records
 from grpo_cli.runs.disk import saving
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.training.cpu_fsdp import let_fsdp_run_on_cpu
-from grpo_cli.training.gathered import unsharded
+from grpo_cli.training.gathered import alone, unsharded
+from grpo_cli.training.mismatch import MismatchWatch
+from grpo_cli.training.weights import weights_kept
 
 if TYPE_CHECKING:
     from grpo_cli.training.evaluating import Evaluating
@@ -39,11 +42,18 @@ class RunTrainer(GRPOTrainer):
         recorder: where completions go.
         guard: what runs the rewards; its `rewards` are the trainer's reward functions.
         combiner: what clips, normalises and gates their values, and weighs them at each step.
+        mismatch: what compares sampled with trained log-probabilities now and then.
         arguments: everything `GRPOTrainer` takes.
     """
 
     def __init__(
-        self, *positional: Any, recorder: Recorder, guard: Guard, combiner: Combiner, **arguments: Any
+        self,
+        *positional: Any,
+        recorder: Recorder,
+        guard: Guard,
+        combiner: Combiner,
+        mismatch: MismatchWatch,
+        **arguments: Any,
     ) -> None:
         super().__init__(*positional, **arguments)
         self.args: Any  # a GRPOConfig, which the base class does not say
@@ -53,6 +63,7 @@ class RunTrainer(GRPOTrainer):
         self.recorder = recorder
         self.guard = guard
         self.combiner = combiner
+        self.mismatch = mismatch
         self._given: dict[str, list[float]] = {}  # what the rewards gave to the batch at hand, before combining
         self.failures = 0  # rewards' failures on the batch at hand, on all ranks
         self.completion_tokens = 0
@@ -68,15 +79,23 @@ class RunTrainer(GRPOTrainer):
     def _generate_single_turn(self, *positional: Any, **arguments: Any) -> Any:
         """Generate as TRL does, under FSDP2 with weights gathered once and not anew for every token of every layer.
 
-        TRL's ranks would also wait for each other for ever where one needs more tokens than another.
+        Where this batch's log-probabilities are to be compared, the generation is listened to.
         """
-        with unsharded(self.accelerator.unwrap_model(self.model_wrapped)):
+        policy = self.accelerator.unwrap_model(self.model_wrapped)
+        batching = self.use_transformers_continuous_batching and not self.use_vllm
+        with (
+            unsharded(policy),
+            alone(policy) if self.is_fsdp_enabled and not self.use_vllm else nullcontext(),
+            weights_kept(policy) if batching else nullcontext(),
+            self.mismatch.listening(self) if self.mismatch.is_due(self) else nullcontext(),
+        ):
             return super()._generate_single_turn(*positional, **arguments)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Generate as TRL does, then record the batch before TRL's buffer of logs drops it."""
         training = cast(Any, self.model).training
         output = super()._generate_and_score_completions(inputs)
+        self.mismatch.measure(self, output)
         lengths = output["completion_mask"].sum(dim=1).tolist()
         ends = torch.isin(output["completion_ids"], torch.tensor(self.eos_token_ids, device=self.args.device))
         finished = (ends & output["completion_mask"].bool()).any(dim=1).tolist()

@@ -24,7 +24,7 @@ from grpo_cli.config.places import conf_dir
         ("--fields training.bet", ["training.beta"]),
         ("--cfg j", ["job"]),
         ("--config-dir rec", []),  # the shell's own file names
-        ("peft=", ["peft=lora", "peft=none", "peft=qlora"]),
+        ("peft=", ["peft=dora", "peft=lora", "peft=none", "peft=qlora"]),
         ("reward=[exact_match,fo", ["reward=[exact_match,format"]),
         ("-m algorithm=grpo,da", ["algorithm=grpo,dapo"]),
         ("experiment=mi", ["experiment=mine"]),

@@ -136,6 +136,23 @@ def test_held_out_accuracy_that_falls_while_the_reward_rises_on_any_data_set():
         assert "0.8" in finding.evidence
 
 
+def test_an_interval_decides_what_is_a_fall_and_parts_of_a_data_set_do_not_count():
+    def wide(line, spread):
+        if line.get("kind") != "eval":
+            return line
+        value = 0.8 - 0.003 * line["step"]
+        line = {key: value for key, value in line.items() if "accuracy" not in key}
+        name = "eval/held_out/accuracy"
+        part = {"eval/held_out/level=3/accuracy": value}
+        interval = {name: value, f"{name}_low": value - spread, f"{name}_high": value + spread}
+        return line | part | (interval if spread else {})
+
+    run = load("default_seed1")
+    assert "reward_hacking" in found([wide(line, 0.02) for line in run])
+    assert "reward_hacking" not in found([wide(line, 0.4) for line in run])
+    assert "reward_hacking" not in found([wide(line, 0) for line in run])
+
+
 def test_a_finding_is_told_once_and_once_more_when_it_is_worse():
     told = [f.severity for f in examine(load("brevity_wins")) if f.rule == "reward_hacking"]
     assert told == ["warning", "error"]

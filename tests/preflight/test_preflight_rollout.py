@@ -62,6 +62,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     (f"rollout=continuous_batching {OPTIONS}.num_blocks=few", "a100", "rollout.option", ERROR, "a whole number"),
     (f"{OPTIONS}.num_blocks=64", "a100", "rollout.unused_options", WARNING, "does not use"),
     ("rollout=vllm_colocate peft=qlora peft.bits=8", "a100", "rollout.eight_bits", ERROR, "does not go with vLLM"),
+    ("peft=dora peft.merge=false", "cpu", "peft.kept_dora", WARNING, "loses the magnitudes"),
     ("peft=qlora", "cpu", "hardware.needs_gpu", ERROR, "peft=qlora needs an NVIDIA GPU"),
 ]
 

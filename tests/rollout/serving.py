@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from real_runs import environment
 
 import grpo_cli
 from grpo_cli.runs.folder import RunFolder
@@ -114,12 +115,32 @@ class Serving:
             (SHM / name).unlink(missing_ok=True)
 
 
+def pretend_gpus(place: Path) -> dict[str, str]:
+    """An environment in which the composer finds two GPUs, a torch that can use them and a vLLM; none is real."""
+    (place / "torch").mkdir(parents=True)
+    (place / "torch" / "__init__.py").write_text("raise ImportError('the composer must not import torch')")
+    (place / "torch" / "version.py").write_text("__version__ = '2.13.0'\ncuda = '13.0'\n")
+    (place / "vllm").mkdir()
+    (place / "vllm" / "__init__.py").write_text("raise ImportError('the composer must not import vllm')")
+    (place / "vllm-0.25.0.dist-info").mkdir()
+    (place / "vllm-0.25.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 0.25.0\n")
+    smi = place / "nvidia-smi"
+    rows = "\\n".join(f"{i}, GPU-{i}, NVIDIA A100-SXM4-80GB, 81920" for i in range(2))
+    smi.write_text(f"#!/bin/sh\nprintf '{rows}\\n'\n")
+    smi.chmod(0o755)
+    whole = environment()
+    whole["PATH"] = f"{place}{os.pathsep}{whole['PATH']}"
+    whole["PYTHONPATH"] = f"{place}{os.pathsep}{whole['PYTHONPATH']}"
+    whole.pop("CUDA_VISIBLE_DEVICES", None)
+    return whole
+
+
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL")
 TARGETS = ("composer", "server", "rank")
 ALL_WORDS = ("leaky", "leaky stubborn", "leaky slow")
 
 
-def kill_at_random(root: Path, seed: int, longest: float = 4.0) -> tuple[str, list[str]]:
+def kill_at_random(root: Path, seed: int, longest: float = 8.0) -> tuple[str, list[str]]:
     """Start a run, kill something of it at a random moment, and look for what is left.
 
     Args:

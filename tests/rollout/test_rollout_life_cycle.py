@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from serving import HERE, Serving, kill_at_random
+from real_runs import COMMAND
+from serving import HERE, Serving, kill_at_random, pretend_gpus
 
 from grpo_cli.rollout.address import free_port, is_healthy
 from grpo_cli.rollout.server import WAITING
@@ -33,6 +35,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
         run.clean()
 
 
+@pytest.mark.slow
 def test_the_workers_start_when_the_server_is_ready_and_it_ends_with_them(serve):
     run = serve("leaky slow", "quick")
     run.wait_for_phase(WAITING)
@@ -52,7 +55,7 @@ def test_the_workers_start_when_the_server_is_ready_and_it_ends_with_them(serve)
     [
         ("exit", {}, 1, "ended with exit code 1 before it was ready: RuntimeError: Engine core initialization failed"),
         ("never", {"timeout": 1.5}, 1, "was not ready after 1.5 s; a large model takes longer: write"),
-        ("never stubborn", {"timeout": 1.5}, 1, "was not ready after 1.5 s"),
+        pytest.param("never stubborn", {"timeout": 1.5}, 1, "was not ready after 1.5 s", marks=pytest.mark.slow),
         ("other", {}, 2, "serves another/model and this run trains org/model"),
         ("plain", {}, 1, "VLLM_SERVER_DEV_MODE=1"),
     ],
@@ -69,6 +72,7 @@ def test_a_server_that_fails_at_start_is_explained(serve, words, given, code, sa
     assert run.find("rank") is None and not (run.folder.root / "rank0.json").exists(), "no worker was started"
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_ends_the_run_at_once(serve):
     run = serve("leaky", "stubborn")
     run.wait_for_phase("training")
@@ -86,6 +90,7 @@ def test_a_server_that_dies_ends_the_run_at_once(serve):
     assert run.left() == [] and run.segments() == []
 
 
+@pytest.mark.slow
 def test_a_signal_while_it_waits_ends_all_at_once(serve):
     run = serve("never stubborn leaky", timeout=60)
     run.wait_for_phase(WAITING)
@@ -175,6 +180,24 @@ def test_two_runs_have_ports_of_their_own(serve):
     for run in runs:
         run.process.send_signal(signal.SIGTERM)
     assert [run.end()[0] for run in runs] == [143, 143]
+
+
+@pytest.mark.slow
+def test_the_whole_command_with_a_server_and_a_worker_that_fails(tmp_path):
+    """grpo-train itself, on GPUs that are not there: the server is real, the worker finds a torch that is none."""
+    env = pretend_gpus(tmp_path / "site")
+    command = f"{sys.executable} {HERE / 'fake_server.py'}"
+    words = ["rollout=vllm_server", f"rollout.server.command={command}", "display=plain", "hydra.run.dir=run"]
+    done = subprocess.run([*COMMAND, *words], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 1, done.stderr
+    shown = done.stdout.splitlines()
+    url = next(line for line in shown if line.startswith("rollout.server=http://127.0.0.1:"))
+    assert shown.index(WAITING) < shown.index(url) and url.endswith("(started for this run on GPU 1, ended with it)")
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["status"] == "failed" and "the composer must not import torch" in result["error"]
+    rollout = json.loads((tmp_path / "run" / "provenance.json").read_text())["rollout"]
+    assert rollout["started"] and rollout["gpus"] == ["1"]
+    assert not is_healthy(rollout["url"])
 
 
 @pytest.mark.slow

@@ -87,3 +87,12 @@ def test_a_folder_has_one_owner_at_a_time(tmp_path):
         pass
     with own(folder):
         pass
+
+
+def test_a_run_that_was_ended_for_a_reason_is_gone_on_with_only_by_name(tmp_path):
+    run = make_run(tmp_path, "2026-01-01", status="failed", steps=[7])
+    checkpoint = run.checkpoints / "checkpoint-7"
+    assert resume.resumable(run, "same").checkpoint == checkpoint
+    update_result(run, stopped="The doctor ended the run.")
+    assert resume.resumable(run, "same") is None
+    assert resume.explicit(run.root).checkpoint == checkpoint

@@ -18,13 +18,21 @@ _FORK = multiprocessing.get_context("forkserver")
 _FORK.set_forkserver_preload(["grpo_cli.training.run", "grpo_cli.commands._job"])
 
 
-def run_worker(arguments: Sequence[str], folder: Path, timeout: float = 120) -> tuple[int | None, str]:
+def run_worker(
+    arguments: Sequence[str], folder: Path, timeout: float = 120, checkpoint: Path | None = None
+) -> tuple[int | None, str]:
     """Compose a command line in `folder` and do its one worker's work in `folder/run`.
+
+    Args:
+        arguments: the command line.
+        folder: working directory.
+        timeout: seconds after which the worker is killed.
+        checkpoint: what it goes on from; None for a fresh start.
 
     Returns:
         The worker's exit code, and the message it left for the user.
     """
-    process = _FORK.Process(target=_work, args=(list(arguments), folder))
+    process = _FORK.Process(target=_work, args=(list(arguments), folder, checkpoint))
     # The server is started with the first process, and what it imports reads this once.
     with patch.dict(os.environ, HF_HUB_OFFLINE="1"):
         process.start()
@@ -34,7 +42,7 @@ def run_worker(arguments: Sequence[str], folder: Path, timeout: float = 120) -> 
     return process.exitcode, json.loads(report.read_text())["message"] if report.exists() else ""
 
 
-def _work(arguments: list[str], folder: Path) -> None:
+def _work(arguments: list[str], folder: Path, checkpoint: Path | None) -> None:
     from omegaconf import DictConfig
 
     from grpo_cli.commands._job import freeze_into
@@ -44,6 +52,7 @@ def _work(arguments: list[str], folder: Path) -> None:
     from grpo_cli.launch.hardware import detect
     from grpo_cli.launch.plan import plan_launch
     from grpo_cli.runs.folder import RunFolder
+    from grpo_cli.runs.resume import Resumption
     from grpo_cli.training import worker
 
     os.chdir(folder)
@@ -56,7 +65,7 @@ def _work(arguments: list[str], folder: Path) -> None:
         config = as_dict(cfg)
         os.environ.update(plan_launch(config["launch"], config["training"], run.root, hardware=hardware).env)
         run.logs.mkdir(parents=True)
-        freeze_into(run, cfg, config, overrides, None)
+        freeze_into(run, cfg, config, overrides, Resumption(run, checkpoint) if checkpoint else None)
         log = run.worker_log.open("w")
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from grpo_cli.config.groups.doctor import DoctorConfig
 from grpo_cli.doctor.digest import Digest
@@ -14,6 +15,9 @@ from grpo_cli.doctor.rules.signal import learned
 from grpo_cli.doctor.wording import number, percent, rate
 
 _BATCHES = 4
+_GAIN, _COARSE = 0.05, 0.2
+"""A change of a held-out metric below the first is none; one that is not sure at the second shows nothing."""
+
 _STAYS, _STAYS_STEPS = 4, 20
 """Evaluations, the baseline among them, and steps without gain that count as staying."""
 
@@ -31,14 +35,15 @@ def reward_hacking(history: History, facts: Facts, settings: DoctorConfig) -> It
         name = f"{metric} on {dataset}" if dataset not in ("", "held_out") else metric
         best = max(points[:-1], key=lambda p: p.value)
         last = points[-2:]
-        margin = 2 * math.sqrt(2) * _error(history, points[-1])
-        falls = all(p.value < best.value - max(margin, 0.05) for p in last)
+        margin = 2 * math.sqrt(2) * _error(history, key, points[-1])
+        falls = all(p.value < best.value - max(margin, _GAIN) for p in last)
         stays = (
             len(points) >= _STAYS
             and points[-1].step >= _STAYS_STEPS
             and key.endswith("accuracy")
             and points[0].value < 0.9
-            and all(p.value - points[0].value <= margin for p in points[1:])
+            and margin < _COARSE
+            and all(p.value - points[0].value <= min(margin, _GAIN) for p in points[1:])
         )
         if falls:
             how, severity = "falls", ERROR
@@ -55,7 +60,11 @@ def reward_hacking(history: History, facts: Facts, settings: DoctorConfig) -> It
             f"{rise}; {told} at step {points[-1].step}",
             "What is rewarded is not what is measured: the policy has found an easier way to the reward, or learns the "
             "training prompts by heart. Look at the completions, and at what wins: grpo-reward try.",
-            ("training.beta=0.04", "evaluation.every=10", "'reward=[exact_match]'"),
+            (
+                f"evaluation.best.metric={key} evaluation.early_stopping.metric={key}",
+                f"training.beta={number(3 * facts.beta or 0.04)}",
+                *facts.adding("exact_match"),
+            ),
             about=key,
         )
 
@@ -75,6 +84,7 @@ def degenerate(history: History, facts: Facts, settings: DoctorConfig) -> Iterat
             "empty completions win",
             f"{percent(empty / total)} of the last {total} completions hold no letter or digit and earn "
             f"{number(paid)} on average, the others {number(others) if others is not None else 'nothing'}",
+            facts,
         )
     yield from _one_text(batches[-1], facts)
 
@@ -93,7 +103,7 @@ def _one_text(last: Digest, facts: Facts) -> Iterator[Finding]:
         + (f" on average, the others {number(rest)}" if rest is not None else "")
     )
     if pays:
-        yield _wins("constant", "one and the same text wins, whatever was asked", evidence)
+        yield _wins("constant", "one and the same text wins, whatever was asked", evidence, facts)
         return
     yield Finding(
         "degenerate",
@@ -106,7 +116,7 @@ def _one_text(last: Digest, facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _wins(about: str, symptom: str, evidence: str) -> Finding:
+def _wins(about: str, symptom: str, evidence: str, facts: Facts) -> Finding:
     return Finding(
         "degenerate",
         ERROR,
@@ -114,17 +124,29 @@ def _wins(about: str, symptom: str, evidence: str) -> Finding:
         evidence,
         "The reward pays for saying nothing in particular: it counts what is missing or is fooled by what is always "
         "there. Mend the reward (grpo-reward try shows what wins), or gate it by one for the right answer.",
-        ("'reward=[exact_match]'", "reward.<name>.gate=exact_match"),
+        (*_gated(facts), f"training.beta={number(3 * facts.beta or 0.04)}"),
         about=about,
     )
 
 
-def _error(history: History, point: Point) -> float:
-    """The standard error of an accuracy at one evaluation, by the number of its prompts."""
-    record = next((r for r in history.evals if r.get("step") == point.step), {})
-    samples = finite(record.get("eval/samples")) or finite(record.get("eval/held_out/samples")) or 64.0
+def _gated(facts: Facts) -> tuple[str, ...]:
+    """The override that lets the run's heaviest reward count only where the answer is right."""
+    heaviest = max(facts.weights, key=lambda name: facts.weights[name], default="exact_match")
+    if heaviest == "exact_match":
+        return ()
+    gate = f"reward.{heaviest}.gate=exact_match"
+    return facts.adding("exact_match", gate) or (gate,)
+
+
+def _error(history: History, key: str, point: Point) -> float:
+    """The standard error of a held-out metric: out of its 95 % interval, else by the number of its samples."""
+    record: Mapping[str, Any] = next((r for r in reversed(history.evals) if r.get("step") == point.step), {})
+    low, high = finite(record.get(f"{key}_low")), finite(record.get(f"{key}_high"))
+    if low is not None and high is not None and high > low:
+        return (high - low) / 3.92
+    counted = record.get(f"{key.rpartition('/')[0]}/samples") or record.get("eval/samples")
     share = min(max(point.value, 0.02), 0.98)
-    return math.sqrt(share * (1 - share) / samples)
+    return math.sqrt(share * (1 - share) / (finite(counted) or 64.0))
 
 
 def _mean(parts: Sequence[tuple[float | None, int]]) -> float | None:

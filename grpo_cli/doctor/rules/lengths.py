@@ -47,7 +47,11 @@ def length_explosion(history: History, facts: Facts, settings: DoctorConfig) -> 
         f"{number(before)} tokens at the start, {number(mean(recent))} over the last {history.steps_of(recent)} steps; "
         f"{percent(cut_now)} are cut",
         "The loss or a reward favours length: with some losses a long wrong answer is punished less for each token.",
-        ("algorithm=dr_grpo", "'reward=[exact_match,overlong]'", "training.mask_truncated_completions=true"),
+        (
+            "algorithm=dr_grpo",
+            *facts.adding("overlong", f"reward.overlong.max_length={facts.max_completion_length}"),
+            "training.mask_truncated_completions=true",
+        ),
     )
 
 
@@ -68,5 +72,6 @@ def length_collapse(history: History, facts: Facts, settings: DoctorConfig) -> I
         f"{number(mean(start))} tokens at the start, {number(mean(recent))} over the last "
         f"{history.steps_of(recent)} steps",
         "A reward favours short completions, or pays for those that say nothing; look at the completions.",
-        ("'reward=[exact_match,format]'", "training.beta=0.04"),
+        (*facts.adding("format"), *(("training.beta=0.04",) if not facts.beta else ()))
+        or ("training.temperature=1.0",),
     )

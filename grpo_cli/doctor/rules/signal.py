@@ -53,7 +53,7 @@ def zero_variance(history: History, facts: Facts, settings: DoctorConfig) -> Ite
         (
             f"training.num_generations={2 * facts.num_generations}",
             "training.temperature=1.2",
-            "'reward=[exact_match,format]'",
+            *facts.adding("format"),
         ),
     )
 

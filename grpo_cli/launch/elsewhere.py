@@ -1,0 +1,41 @@
+"""A dry run for another machine: on one without GPUs, what would be started on one that has them."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from grpo_cli.launch.hardware import Gpu, Hardware
+from grpo_cli.launch.own_config import read_own
+
+
+def hardware_asked_for(cfg_launch: Mapping[str, Any], hardware: Hardware) -> Hardware:
+    """The GPUs that a dry run is to assume where there are none at all: as many as it says by number.
+
+    Args:
+        cfg_launch: the `launch` group.
+        hardware: this machine.
+
+    Returns:
+        This machine, with GPUs where `launch` names a number of them and none is usable here.
+
+    Raises:
+        ConfigError: `launch.accelerate_config` cannot be used.
+    """
+    own = read_own(cfg_launch)
+    kind, number = cfg_launch.get("kind", "auto"), cfg_launch.get("num_processes", "auto")
+    if own is not None and kind == "auto" and not own.on_cpu:
+        kind, number = "multi_gpu", own.num_processes
+    if kind == "single_gpu":
+        number = 1
+    if hardware.usable_gpus or kind not in ("single_gpu", "multi_gpu") or not str(number).isdigit() or number == 0:
+        return hardware
+    count = int(number)
+    print(
+        f"grpo-train: no GPU is usable here; this is what a machine with {count} would start.",
+        file=sys.stderr,
+    )
+    gpus = tuple(Gpu(str(index), "", "GPU elsewhere", None) for index in range(count))
+    return dataclasses.replace(hardware, gpus=gpus, torch_cuda=hardware.torch_cuda or "elsewhere")
