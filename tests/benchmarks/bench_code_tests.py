@@ -78,12 +78,12 @@ def main() -> bool:
         for name, kind in kinds.items():
             for workers in (1, options.workers):
                 taken.setdefault((name, workers), []).append(kind(workers))
-    reached = []
-    for name in kinds:
-        one, all_ = (1e3 * min(taken[name, workers]) / PROGRAMS for workers in (1, options.workers))
-        what = f"{name}: milliseconds per program, one at a time / {options.workers} at once"
-        reached.append(compare(what, one, all_, BAR))
-    return all(reached[1:])
+    best = {key: 1e3 * min(seconds) / PROGRAMS for key, seconds in taken.items()}
+    bound = best["bare processes", 1] / best["bare processes", options.workers]
+    print(f"the same work in {options.workers} bare processes, which is what this machine can do now: {bound:.2f}x")
+    what = f"milliseconds per program, one at a time / {options.workers} at once"
+    names = ("input and output", "asserts")
+    return all([compare(f"{name}: {what}", best[name, 1], best[name, options.workers], BAR) for name in names])
 
 
 if __name__ == "__main__":

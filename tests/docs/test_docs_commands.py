@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 from docs_blocks import DOCUMENTS, LIGHT, REPOSITORY, SMALL, blocks, session, trains
 
-# grpo-train as the documents write it: this checkout, and training cut short.
+# grpo-train as the documents write it: this checkout, training cut short, and workers that are forked (warm_python.py).
 SHIM = f"""#!{sys.executable}
 import os, sys
+command = COMMAND
 arguments = sys.argv[1:]
 if not any(a in {LIGHT!r} or a.startswith("-sc") for a in arguments):
     # Errors in a config come out the same: what is appended here is right.
     arguments += {SMALL!r}
-os.execv(sys.executable, [sys.executable, "-m", "grpo_cli.commands.train", *arguments])
+os.execv(command[0], [*command, *arguments])
 """
 # These train nothing and run as they are.
 CHECK_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.check "$@"\n'
@@ -32,7 +33,7 @@ os.execv(sys.executable, [sys.executable, "-m", "grpo_cli.commands.reward", *sys
 
 
 @pytest.fixture
-def shell(tmp_path):
+def shell(tmp_path, warm_command):
     """Run a command in an empty folder with the programs on the path; gives exit code and output."""
     folder, programs = tmp_path / "work", tmp_path / "bin"
     folder.mkdir()
@@ -41,7 +42,7 @@ def shell(tmp_path):
     shims["grpo-chat"] = CHAT_SHIM
     shims["grpo-eval"] = EVAL_SHIM
     for name, shim in shims.items():
-        (programs / name).write_text(shim, encoding="utf-8")
+        (programs / name).write_text(shim.replace("COMMAND", repr(warm_command)), encoding="utf-8")
         (programs / name).chmod(0o755)
     environment = {
         **os.environ,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -70,17 +71,32 @@ def run():
 
 
 def sandboxed():
-    """The process ids of launchers and of programs in a sandbox, wherever they hang."""
+    """The process ids of launchers and of programs in a sandbox, ours and those without an owner."""
     found = set()
     for one in psutil.process_iter(["cmdline", "ppid"]):
         # The template of a process that runs stays; it is the parent of what must not.
-        if "grpo_cli.sandbox.template" in " ".join(one.info["cmdline"] or ()) and one.info["ppid"] != os.getpid():
-            found.add(one.pid)
+        if not of_a_sandbox(one) or one.info["ppid"] == os.getpid():
+            continue
+        with contextlib.suppress(psutil.Error):
+            above = one.parents()
+            owner = next((parent.pid for parent in above if not of_a_sandbox(parent)), 1)
+            # Other tests have sandboxes at the same time.
+            if owner == 1 or os.getpid() in [parent.pid for parent in above]:
+                found.add(one.pid)
     return found
 
 
+def of_a_sandbox(one):
+    try:
+        return "grpo_cli.sandbox.template" in " ".join(one.cmdline())
+    except psutil.Error:
+        return False
+
+
 def folders():
-    return set(Path(tempfile.gettempdir()).glob("grpo-sandbox-*"))
+    """Those that we have made, or someone who has ended."""
+    found = Path(tempfile.gettempdir()).glob("grpo-sandbox-*")
+    return {one for one in found if (pid := int(one.name.split("-")[2])) == os.getpid() or not psutil.pid_exists(pid)}
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -35,16 +36,26 @@ def started_words(processes: int) -> list[str]:
 
 
 class Command:
-    """One start of grpo-train in a directory; everything that it starts carries a mark in its environment."""
+    """One start of grpo-train in a directory; everything that it starts carries a mark in its environment.
 
-    def __init__(self, directory: Path, *arguments: str, stdout: int = subprocess.PIPE, **more) -> None:
+    A start that is neither killed nor looked into can have the command `warm_command`, whose workers start at once.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        command: Sequence[str] = COMMAND,
+        stdout: int = subprocess.PIPE,
+        **more,
+    ) -> None:
         if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # the tests run as a shell's background job
             signal.signal(signal.SIGINT, signal.default_int_handler)  # or the command would ignore Ctrl-C too
         self.directory = directory
         self.mark = uuid.uuid4().hex
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*command, *arguments],
             cwd=directory,
             env=environment(TEST_MARK=self.mark),
             stdout=stdout,

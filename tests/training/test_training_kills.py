@@ -39,7 +39,7 @@ def start(tmp_path):
         ("SIGKILL", "rank", "model", 1),
     ],
 )
-def test_a_killed_run_goes_on_and_completes(start, name, target, moment, processes):
+def test_a_killed_run_goes_on_and_completes(start, warm_command, name, target, moment, processes):
     words = started_words(processes)
     first = start(*words)
     reached(first, moment, processes)
@@ -58,7 +58,7 @@ def test_a_killed_run_goes_on_and_completes(start, name, target, moment, process
     else:
         assert (code, result["status"]) == (1, "failed")
         assert f"Rank {processes - 1} was killed by SIGKILL" in first.output
-    second = start(*words)
+    second = start(*words, command=warm_command)
     assert second.end() == 0, second.output
     assert ("Going on with" in second.output) == (moment != "launch"), second.output
     assert second.left() == []

@@ -66,16 +66,16 @@ def digests(folder):
 
 
 @pytest.mark.parametrize(("setting", "processes"), [("plain", 1), ("buffered", 1), ("buffered", 2)])
-def test_a_resumed_run_equals_a_straight_one(tmp_path, processes, setting):
+def test_a_resumed_run_equals_a_straight_one(tmp_path, warm_command, processes, setting):
     words = [*COMMON, *SETTINGS[setting], f"launch.num_processes={processes}"]
-    straight = Command(tmp_path, *words, "hydra.run.dir=straight")
+    straight = Command(tmp_path, *words, "hydra.run.dir=straight", command=warm_command)
     assert straight.end() == 0, straight.output
     broken = Command(tmp_path, *words, "hydra.run.dir=broken")
     broken.wait((tmp_path / "broken" / "checkpoints" / "checkpoint-3" / "complete.json").exists, "checkpoint 3")
     os.kill(broken.process.pid, signal.SIGKILL)
     broken.end()
     assert broken.left(seconds=3) == []
-    resumed = Command(tmp_path, *words, "hydra.run.dir=broken")
+    resumed = Command(tmp_path, *words, "hydra.run.dir=broken", command=warm_command)
     assert resumed.end() == 0, resumed.output
     assert "from step 3" in resumed.output, resumed.output
     one, other = tmp_path / "straight", tmp_path / "broken"
