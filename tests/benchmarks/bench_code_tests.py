@@ -83,7 +83,8 @@ def main() -> bool:
     print(f"the same work in {options.workers} bare processes, which is what this machine can do now: {bound:.2f}x")
     what = f"milliseconds per program, one at a time / {options.workers} at once"
     names = ("input and output", "asserts")
-    return all([compare(f"{name}: {what}", best[name, 1], best[name, options.workers], BAR) for name in names])
+    reached = [compare(f"{name}: {what}", best[name, 1], best[name, options.workers], BAR) for name in names]
+    return all(reached)
 
 
 if __name__ == "__main__":
