@@ -69,8 +69,8 @@ def plan_slots(launch: Mapping[str, Any], training: Mapping[str, Any], hardware:
     if count > most or count == 0:
         fix = f"launch.slots={most}" if most else f"launch.gpus_per_job={len(gpus)}"
         raise ConfigError(
-            f"launch.slots={wanted or 'auto'} with {each} GPU{'s' * (each > 1)} a job needs {max(count, 1) * each} GPUs "
-            f"and {len(gpus)} can be used here; write {fix}."
+            f"launch.slots={wanted or 'auto'} with {each} GPU{'s' * (each > 1)} a job needs {max(count, 1) * each} "
+            f"GPUs and {len(gpus)} can be used here; write {fix}."
         )
     cores = max(1, hardware.cores // count)
     return [Slot(n, tuple(gpus[n * each : (n + 1) * each]), cores, 1 / count) for n in range(count)]
