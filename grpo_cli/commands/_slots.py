@@ -74,7 +74,8 @@ class Batch:
                 raise SweepFailed() from None
             return
         result = read_result(run_folder)
-        again = cfg.resume == "never" or cfg.dry_run or cfg.launch.slurm.submit
+        # Of several nodes each would have to skip the same jobs, and only node 0 has their folders.
+        again = cfg.resume == "never" or cfg.dry_run or cfg.launch.slurm.submit or cfg.launch.nodes.count > 1
         if not again and result.get("status") == COMPLETED and result.get("config_fingerprint") == identity:
             job.take(result)
             job.folder, job.earlier = str(folder), True

@@ -52,10 +52,14 @@ class RecordSweep(Callback):
             batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
             jobs = [list(job) for batch in batches for job in batch]
         _elsewhere = not str(config.hydra.launcher._target_).endswith(LOCAL_LAUNCHERS)
-        go_on_with_earlier(config, asked)
+        # Each node of several starts the same sweep, perhaps in the same folder, and all have to agree on what is run.
+        alone = str(OmegaConf.select(config, "launch.nodes.count")) in ("1", "None")
+        if alone:
+            go_on_with_earlier(config, asked)
         directory = Path(config.hydra.sweep.dir).absolute()
         try:
-            _held.enter_context(own(RunFolder(directory)))
+            if alone:
+                _held.enter_context(own(RunFolder(directory)))
         except FolderInUse as error:
             print(f"grpo-train: {error}", file=sys.stderr)
             raise SystemExit(error.exit_code) from None  # an `Exception` would be a mere warning to Hydra
@@ -114,8 +118,10 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
     job = _current.job(int(hydra.job.num), overrides)
     folder = Path(hydra.runtime.output_dir).absolute()
     if _checked is not None:
-        _checked.check(cfg, overrides, job, folder)
-        _current.save()
+        try:
+            _checked.check(cfg, overrides, job, folder)
+        finally:
+            _current.save()
         return float("nan")
     job.folder = str(folder)
     job.status = RUNNING

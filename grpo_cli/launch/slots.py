@@ -47,11 +47,15 @@ def plan_slots(launch: Mapping[str, Any], training: Mapping[str, Any], hardware:
         The slots; None where jobs run one after another on the whole machine.
 
     Raises:
-        ConfigError: there are fewer GPUs than asked for.
+        ConfigError: there are fewer GPUs than asked for, or a job takes several machines.
     """
     wanted, each = _number(launch, "slots", 1), _number(launch, "gpus_per_job", "auto")
     if wanted == 1 and each is None:
         return None
+    if (launch.get("nodes") or {}).get("count", 1) != 1:
+        raise ConfigError(
+            "launch.slots shares out one machine, and launch.nodes.count asks for several for each job; leave one out."
+        )
     on_cpu = launch.get("kind") == "cpu" or training.get("use_cpu") is True
     gpus = () if on_cpu else hardware.usable_gpus
     if not gpus:

@@ -51,6 +51,7 @@ def test_a_job_sees_its_part_of_the_machine_only():
         ({"slots": "auto", "gpus_per_job": 4}, 2, "write launch.gpus_per_job=2"),
         ({"slots": 2, "gpus_per_job": 1}, 0, "launch.gpus_per_job=1, and the jobs run on the CPU"),
         ({"slots": 2, "kind": "multi_gpu"}, 4, "write launch.gpus_per_job=2"),
+        ({"slots": 2, "nodes": {"count": 2}}, 4, "launch.slots shares out one machine"),
         ({"slots": 0}, 4, "launch.slots=0 must be a whole number of 1 or more, or auto"),
         ({"slots": True}, 4, "launch.slots=True must be"),
     ],
