@@ -31,6 +31,7 @@ from grpo_cli.launch.signals import raising
 from grpo_cli.preflight.arithmetic import total_steps
 from grpo_cli.preflight.show import duration
 from grpo_cli.rewards.source import run_sources
+from grpo_cli.rollout.engine import starts_server
 from grpo_cli.rollout.gpus import share_gpus
 from grpo_cli.rollout.plan import plan_server
 from grpo_cli.runs.folder import RunFolder
@@ -69,7 +70,10 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
     hydra = HydraConfig.get()
     new = RunFolder(Path(hydra.runtime.output_dir).absolute())
     with raising(), readable_write_errors(new), removed_if_unused(new, Path(cfg.paths.output_dir)):
-        hardware = hardware_asked_for(cfg.launch, detect()) if cfg.dry_run else detect()
+        hardware = detect()
+        if cfg.dry_run:
+            server = int(cfg.rollout.server.gpus) if starts_server(as_dict(cfg)) else 0
+            hardware = hardware_asked_for(cfg.launch, hardware, server_gpus=server)
         cfg = recorded_config(cfg) if cfg.reproduce else cfg
         prepare(cfg, hardware)
         # A folder given by hand, or a sweep's, is this run's only place; else any earlier run may be gone on with.
