@@ -18,20 +18,18 @@ from grpo_cli.commands._dry_run import show_plan, show_server
 from grpo_cli.commands._execute import end_recorded, execute
 from grpo_cli.commands._folder import claimed, freeze_into, readable_write_errors, removed_if_unused
 from grpo_cli.commands._nodes import begin, meet, run_member
-from grpo_cli.commands._prepare import prepare
+from grpo_cli.commands._prepare import machine_for, prepare
 from grpo_cli.commands._reproduce import announce, compare_with, recorded_config
 from grpo_cli.config.freeze import as_dict
 from grpo_cli.forecast.shape import shape_of
 from grpo_cli.forecast.time import from_earlier
-from grpo_cli.launch.elsewhere import hardware_asked_for
-from grpo_cli.launch.hardware import Hardware, detect
+from grpo_cli.launch.hardware import Hardware
 from grpo_cli.launch.meeting.member import Member
 from grpo_cli.launch.plan import plan_launch
 from grpo_cli.launch.signals import raising
 from grpo_cli.preflight.arithmetic import total_steps
 from grpo_cli.preflight.show import duration
 from grpo_cli.rewards.source import run_sources
-from grpo_cli.rollout.engine import starts_server
 from grpo_cli.rollout.gpus import share_gpus
 from grpo_cli.rollout.plan import plan_server
 from grpo_cli.runs.folder import RunFolder
@@ -70,10 +68,7 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
     hydra = HydraConfig.get()
     new = RunFolder(Path(hydra.runtime.output_dir).absolute())
     with raising(), readable_write_errors(new), removed_if_unused(new, Path(cfg.paths.output_dir)):
-        hardware = detect()
-        if cfg.dry_run:
-            server = int(cfg.rollout.server.gpus) if starts_server(as_dict(cfg)) else 0
-            hardware = hardware_asked_for(cfg.launch, hardware, server_gpus=server)
+        hardware = machine_for(cfg)
         cfg = recorded_config(cfg) if cfg.reproduce else cfg
         prepare(cfg, hardware)
         # A folder given by hand, or a sweep's, is this run's only place; else any earlier run may be gone on with.

@@ -34,14 +34,15 @@ def hardware_asked_for(cfg_launch: Mapping[str, Any], hardware: Hardware, *, ser
         kind, number = "multi_gpu", own.num_processes
     if kind == "single_gpu":
         number = 1
-    elif number in (None, "auto"):
+    unsaid = number in (None, "auto")
+    if unsaid:
         number = FEWEST
     if hardware.usable_gpus or kind not in ("single_gpu", "multi_gpu") or not str(number).isdigit() or number == 0:
         return hardware
     count = int(number) + server_gpus
-    other = "" if kind == "single_gpu" or own is not None else "; launch.num_processes says for how many"
+    other = "; launch.num_processes says for how many" if unsaid else ""
     print(
-        f"grpo-train: no GPU is usable here; this is what a machine with {count} would start{other}.",
+        f"No GPU is usable here; this is for a machine with {count}{other}.",
         file=sys.stderr,
     )
     gpus = tuple(Gpu(str(index), "", ELSEWHERE, None) for index in range(count))
