@@ -100,9 +100,7 @@ def paired_difference(
         (0.5, True)
     """
     difference = np.asarray(values, dtype=float) - np.asarray(baseline, dtype=float)
-    return mean_intervals(
-        difference, shares=shares, least=-1.0, confidence=confidence, resamples=resamples, seed=seed
-    )
+    return mean_intervals(difference, shares=shares, least=-1.0, confidence=confidence, resamples=resamples, seed=seed)
 
 
 def _resampled_means(filled: np.ndarray, present: np.ndarray, resamples: int, seed: int) -> np.ndarray:
