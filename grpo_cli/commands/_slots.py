@@ -9,13 +9,12 @@ from pathlib import Path
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
-from grpo_cli.commands._job import removed_if_unused
-from grpo_cli.commands._prepare import prepare
+from grpo_cli.commands._folder import removed_if_unused
+from grpo_cli.commands._prepare import machine_for, prepare
 from grpo_cli.commands.sweep_job import overrides_of
 from grpo_cli.config.compose import check_or_discard
 from grpo_cli.config.freeze import as_dict, freeze
 from grpo_cli.errors import ConfigError
-from grpo_cli.launch.elsewhere import hardware_asked_for
 from grpo_cli.launch.hardware import detect
 from grpo_cli.launch.slots import Slot, plan_slots
 from grpo_cli.rewards.source import run_sources
@@ -60,9 +59,7 @@ class Batch:
         try:
             check_or_discard(cfg, folder)
             with removed_if_unused(run_folder, Path(cfg.paths.output_dir)):
-                hardware = detect()
-                if cfg.dry_run:
-                    hardware = hardware_asked_for(cfg.launch, hardware)
+                hardware = machine_for(cfg)
                 prepare(cfg, self.slots[0].hardware(hardware) if self.slots else hardware)
                 config = as_dict(cfg)
                 identity = fingerprint(config, run_sources(config))
@@ -118,6 +115,8 @@ def launch(
     batch = Batch(slots, sweep_folder / "jobs", bool(config.sweep.fail_fast))
     with _sweep.checking(batch):
         returns = list(launch_one(job_overrides, first))
+    for returned in returns:
+        _ = returned.return_value  # raises what Hydra caught: a full disk, a bug
     sweep = _sweep.current_sweep()
     assert sweep is not None
     jobs = [sweep.jobs[first + index] for index in range(len(job_overrides))]
