@@ -226,7 +226,8 @@ WRONG = [
     ),
     (
         ["launch=cpu", "training.use_vllm=true"],
-        "training.use_vllm=true needs a GPU, and this run is on the CPU; write rollout=transformers.",
+        "training.use_vllm=true (rollout=vllm_server) needs a GPU, and this run is on the CPU; write "
+        "rollout=transformers.",
     ),
     (
         ["launch=single_gpu"],
