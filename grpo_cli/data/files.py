@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grpo_cli.config.suggest import did_you_mean
+from grpo_cli.config.suggest import did_you_mean, nearest
 from grpo_cli.errors import ConfigError
 
 KINDS = {
@@ -77,8 +77,9 @@ def locate(cfg: Mapping[str, Any], key: str = "dataset", path_key: str = "path")
 
 def looks_like_hub_id(path: str) -> bool:
     """Whether a path that does not exist here can be a data set on the hub rather than a mistyped file."""
-    suffixes = Path(path.removesuffix(".gz")).suffix.lower()
-    return bool(_HUB_ID.fullmatch(path)) and suffixes not in KINDS
+    suffix = Path(path.removesuffix(".gz")).suffix.lower()
+    mistyped = "/" not in path and nearest(suffix, KINDS, cutoff=0.75)  # rows.jsnl
+    return bool(_HUB_ID.fullmatch(path)) and suffix not in KINDS and not mistyped
 
 
 def _glob(path: str) -> bool:

@@ -51,6 +51,10 @@ def print_summary(
         # Never wrapped: a path or command must stay whole to be copied.
         console.print(Text.assemble(*parts), soft_wrap=True)
 
+    def prose(text: str, style: str, indent: int = 2) -> None:
+        """Wrapped between words: nobody copies it."""
+        console.print(Padding(Text(text.strip(), style), (0, 0, 0, indent), expand=False))
+
     if state is None:
         follower = Follower(folder)
         follower.poll()
@@ -65,19 +69,23 @@ def print_summary(
     error = str(result.get("error") or "").strip()
     if error and status != "completed":
         for row in fmt.clean(error).split("\n"):
-            write("  ", (row, BAD if status == "failed" else WARN))
+            style = BAD if status == "failed" else WARN
+            if _ended_by_doctor(result) and "/" not in row:
+                prose(row, style)
+            else:
+                write("  ", (row, style))
     best = result.get("best") or {}
     if result.get("stopped") and status == "completed":
-        write(("  stopped early: " + fmt.clean(str(result["stopped"])), DIM))
+        prose("stopped early: " + fmt.clean(str(result["stopped"])), DIM)
     if best and best.get("step") != result.get("step"):
         write((f"  model/ is the best one, of step {best.get('step')}", DIM))
     gains = _gains(result, state)
     if gains:
         write()
-    for name, first, last in gains:
+    for name, first, last, key in gains:
         gain = last - first
         change = (f"  {fmt.signed(gain)}", f"bold {GOOD if gain > 0 else BAD if gain < 0 else DIM}")
-        sure = (_interval(result, gain), DIM) if name.startswith("held-out") else ""
+        sure = (_interval(result, key, gain), DIM) if key else ""
         write(f"  {name:<18} {fmt.decimal(first)} {glyphs.arrow} ", (fmt.decimal(last), BOLD), change, sure)
     told = [f for f in result.get("doctor") or [] if isinstance(f, dict) and f.get("severity") != "info"]
     if told:
@@ -88,13 +96,13 @@ def print_summary(
         for i, text in enumerate(finding_lines(finding)):
             if text.lstrip().startswith("try "):
                 write("    ", (text, DIM))
-            else:  # prose, which nobody copies
-                console.print(Padding(Text(text.strip(), DIM if i else style), (0, 0, 0, 6 if i else 4)))
+            else:
+                prose(text, DIM if i else style, 6 if i else 4)
     write()
     for name, path in _places(folder, status, told=error):
         relative = path.relative_to(folder.root)
         write((f"  {name:<18} ", DIM), shown if relative == Path() else str(Path(shown) / relative))
-    for title, commands in _next(folder, shown, status):
+    for title, commands in _next(folder, shown, status, _ended_by_doctor(result)):
         write()
         write((f"  {title}", DIM))
         for command in commands:
@@ -115,29 +123,43 @@ def _effort(result: dict[str, Any], state: RunState, dot: str) -> str:
     return f" {dot} ".join(parts)
 
 
-def _gains(result: dict[str, Any], state: RunState) -> list[tuple[str, float, float]]:
-    """What changed from first to last: (name, first, last)."""
+def _gains(result: dict[str, Any], state: RunState) -> list[tuple[str, float, float, str]]:
+    """What changed from first to last: (name, first, last, its key where an evaluation measured it)."""
     gains = []
     metrics = result.get("metrics") or {}
     before, after = metrics.get("before") or {}, metrics.get("after") or {}
-    key = shown_metric(after)
+    shown = shown_metric(after)
     points = [v for _, v in state.held_out]
-    if key and (first := number(before, key)) is not None:
-        name = key.removeprefix("eval/").removeprefix("held_out/")
-        gains.append((f"held-out {name}", first, number(after, key) or 0.0))
+    if shown and number(before, shown) is not None:
+        # The same metric of every data set; the one that stands for the run first.
+        metric = shown.rpartition("/")[2]
+        others = [key for key in after if re.fullmatch(rf"eval/[^/]+/{re.escape(metric)}", key) and key != shown]
+        for key in (shown, *others):
+            first, last = number(before, key), number(after, key)
+            if first is not None and last is not None:
+                gains.append((_name(key), first, last, key))
     elif len(points) > 1:
-        gains.append((f"held-out {state.held_out_name}", points[0], points[-1]))
+        gains.append((f"held-out {state.held_out_name}", points[0], points[-1], ""))
     if len(state.rewards) > 1:
-        gains.append(("training reward", state.rewards[0][1], state.rewards[-1][1]))
+        gains.append(("training reward", state.rewards[0][1], state.rewards[-1][1], ""))
     return gains
 
 
-def _interval(result: dict[str, Any], gain: float) -> str:
+def _name(key: str) -> str:
+    """`held-out accuracy` for `eval/held_out/accuracy`, `gsm8k accuracy` for another data set's."""
+    dataset, metric = key.removeprefix("eval/").split("/")
+    return f"{'held-out' if dataset == 'held_out' else fmt.one_line(dataset)} {metric}"
+
+
+def _interval(result: dict[str, Any], key: str, gain: float) -> str:
     """`  95 %: +0.90 to +0.97`, of the gain that was measured prompt by prompt."""
     after = (result.get("metrics") or {}).get("after") or {}
-    key = shown_metric(after)
     low, high = (number(after, f"{key}_gain_{end}") for end in ("low", "high"))
     return "" if low is None or high is None or not gain else f"  95 %: {fmt.signed(low)} to {fmt.signed(high)}"
+
+
+def _ended_by_doctor(result: dict[str, Any]) -> bool:
+    return bool(result.get("stopped")) and result.get("status") == "failed"
 
 
 def _places(folder: RunFolder, status: str, told: str = "") -> list[tuple[str, Path]]:
@@ -156,7 +178,7 @@ def _places(folder: RunFolder, status: str, told: str = "") -> list[tuple[str, P
     return places
 
 
-def _next(folder: RunFolder, shown: str, status: str) -> list[tuple[str, list[str]]]:
+def _next(folder: RunFolder, shown: str, status: str, ill: bool = False) -> list[tuple[str, list[str]]]:
     """What the user may want to type now, with its title."""
     if status == "completed" and folder.model.exists():
         model = json.dumps(str(Path(shown) / "model"), ensure_ascii=False)
@@ -170,7 +192,8 @@ def _next(folder: RunFolder, shown: str, status: str) -> list[tuple[str, list[st
             lines = ["from transformers import pipeline", f'generate = pipeline("text-generation", {model})']
         return [("Use the model:", lines)]
     if any(folder.checkpoints.glob("checkpoint-*")):
-        return [("Go on from the last checkpoint:", [f"grpo-train {resume_override(shown)}"])]
+        title = "Start again with what the doctor suggests, or go on all the same:" if ill else ""
+        return [(title or "Go on from the last checkpoint:", [f"grpo-train {resume_override(shown)}"])]
     if status == "interrupted":
         return [("No checkpoint had been saved yet: start it again to train from the beginning.", [])]
     return []

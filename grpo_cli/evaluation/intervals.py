@@ -21,6 +21,7 @@ def mean_intervals(
     values: np.ndarray,
     *,
     shares: Sequence[bool] | bool = False,
+    least: float = 0.0,
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -29,12 +30,14 @@ def mean_intervals(
 
     The quantiles of the resampled means are widened for few prompts, as Student's t is wider than the normal
     distribution (Hesterberg 2015, "What teachers should know about the bootstrap", arXiv 1411.5279, section 4.3).
-    Where all values are equal there is nothing to resample. Of a share that is 0 or 1 everywhere the interval is then
-    the exact one of a binomial at its edge: 1.0 of 256 prompts is [0.986, 1] and not [1, 1].
+    Where all values are equal there is nothing to resample. Of values with known bounds the interval then says how
+    many unlike prompts could have been missed, and is the exact one of a binomial at its edge (Clopper and Pearson
+    1934): 1.0 of 256 prompts is [0.986, 1] and not [1, 1].
 
     Args:
         values: [prompts] or [prompts, metrics]; NaN where a prompt has no value.
-        shares: of each metric, or of all, whether its values lie between 0 and 1.
+        shares: of each metric, or of all, whether its values lie between `least` and 1.
+        least: the lowest value that a share can have: 0, and -1 for a difference of two.
         confidence: of the interval.
         resamples: how often the prompts are drawn again.
         seed: of drawing; the same for all metrics, so that they move together.
@@ -64,18 +67,26 @@ def mean_intervals(
             known = drawn[: np.searchsorted(drawn[:, place], np.inf, side="right"), place]  # NaN are sorted last
             low[j], high[j] = np.quantile(known, [tail, 1 - tail])
     for j in np.flatnonzero(~spread & (count > 0) & np.broadcast_to(shares, spread.shape)):
-        low[j], high[j] = _edge(float(means[j]), int(count[j]), confidence)
+        unlike = 1 - ((1 - confidence) / 2) ** (1 / count[j])  # the share of unlike prompts that none of `count` shows
+        low[j], high[j] = means[j] - unlike * (means[j] - least), means[j] + unlike * (1 - means[j])
     return (means[0], low[0], high[0]) if flat else (means, low, high)
 
 
 def paired_difference(
-    values: np.ndarray, baseline: np.ndarray, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+    values: np.ndarray,
+    baseline: np.ndarray,
+    *,
+    shares: Sequence[bool] | bool = False,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """By how much the same prompts got better, with its interval: far narrower than that of two separate means.
 
     Args:
         values: [prompts] or [prompts, metrics], after.
         baseline: the same prompts, before.
+        shares: of each metric, or of all, whether its values lie between 0 and 1.
         confidence: of the interval.
         resamples: how often the prompts are drawn again.
         seed: of drawing.
@@ -89,7 +100,7 @@ def paired_difference(
         (0.5, True)
     """
     difference = np.asarray(values, dtype=float) - np.asarray(baseline, dtype=float)
-    return mean_intervals(difference, confidence=confidence, resamples=resamples, seed=seed)
+    return mean_intervals(difference, shares=shares, least=-1.0, confidence=confidence, resamples=resamples, seed=seed)
 
 
 def _resampled_means(filled: np.ndarray, present: np.ndarray, resamples: int, seed: int) -> np.ndarray:
@@ -124,13 +135,3 @@ def _tail(confidence: float, count: int) -> float:
     # Student's t, by the expansion of Cornish and Fisher (Abramowitz and Stegun 26.7.5).
     t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
     return max(normal.cdf(-math.sqrt(count / freedom) * t), 1e-6)
-
-
-def _edge(mean: float, count: int, confidence: float) -> tuple[float, float]:
-    """The exact binomial interval where all of `count` are 0 or all are 1 (Clopper and Pearson 1934)."""
-    end = ((1 - confidence) / 2) ** (1 / count)
-    if mean == 1.0:
-        return end, 1.0
-    if mean == 0.0:
-        return 0.0, 1.0 - end
-    return mean, mean

@@ -113,7 +113,8 @@ def summarise(
     found = dict(zip(("", "_low", "_high"), mean_intervals(wide, shares=shares), strict=True))
     if baseline is not None:
         before = np.tile(baseline.aligned(table.prompts), (1, len(parts)))
-        found |= dict(zip(("_gain", "_gain_low", "_gain_high"), paired_difference(wide, before), strict=True))
+        gains = paired_difference(wide, before, shares=shares)
+        found |= dict(zip(("_gain", "_gain_low", "_gain_high"), gains, strict=True))
     metrics: dict[str, float | None] = {}
     for place, (prefix, name) in enumerate((prefix, name) for prefix in parts for name in names):
         for ending, numbers in found.items():

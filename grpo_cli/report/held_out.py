@@ -59,6 +59,7 @@ class Gain:
         low, high: 95 % interval of last - first; None where none was recorded.
         best_step, best: where it was highest.
         last_low, last_high: 95 % interval of the last value; None where none was recorded.
+        best_low, best_high: that of the best.
     """
 
     metric: Metric
@@ -72,11 +73,20 @@ class Gain:
     best: float
     last_low: float | None = None
     last_high: float | None = None
+    best_low: float | None = None
+    best_high: float | None = None
 
     @property
     def value(self) -> float:
         """The change: `last` less `first`."""
         return self.last - self.first
+
+    @property
+    def lost(self) -> bool:
+        """Whether the last is surely worse than the best: their intervals do not touch."""
+        if None in (self.last_low, self.last_high, self.best_low, self.best_high):
+            return False
+        return self.last_high < self.best_low or self.last_low > self.best_high  # type: ignore[operator]
 
 
 def parse(key: str) -> Metric | None:
@@ -129,7 +139,7 @@ def gain(evals: Sequence[Record], metric: Metric, direction: str = "maximize") -
         return None
     (first_step, first, *_), (last_step, last, last_low, last_high) = measured[0], measured[-1]
     sign = -1 if direction == "minimize" else 1
-    best_step, best, *_ = max(measured, key=lambda p: (sign * p[1], -p[0]))
+    best_step, best, *best_ends = max(measured, key=lambda p: (sign * p[1], -p[0]))
     end = next(record for record in reversed(evals) if int(record["step"]) == last_step)
     low, high = number(end, f"{metric.key}_gain_low"), number(end, f"{metric.key}_gain_high")
-    return Gain(metric, first_step, first, last_step, last, low, high, best_step, best, last_low, last_high)
+    return Gain(metric, first_step, first, last_step, last, low, high, best_step, best, last_low, last_high, *best_ends)

@@ -49,7 +49,8 @@ def differing(configs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]
     keys = dict.fromkeys(key for one in flats for key in one)
     rows = []
     for key in keys:
-        values = [one.get(key, MISSING) for one in flats]
+        values = [one.get(key, trl_default(key)) for one in flats]
+        values = [MISSING if value == {} else value for value in values]  # an empty section
         if key.split(".")[0] not in SETTLED and any(v != values[0] for v in values[1:]):
             rows.append((key, [shown(v) for v in values]))
     return rows

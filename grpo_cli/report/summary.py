@@ -88,6 +88,9 @@ def summarise(run: Run) -> Summary:
             f"It was best after step {gain.best_step:,}: {show(gain.best, gain.metric.kind)}, "
             f"{change(gain.last - gain.best, gain.metric.kind)} since."
         )
+    kept = run.result.get("best")
+    if isinstance(kept, dict) and kept.get("step") is not None:
+        sentences.append(f"model/ is the one of step {number(kept, 'step') or 0:,.0f}.")
     sentences.append(ended(run))
     if run.failures:
         sentences.append(f"Rewards failed on {run.failures:,} completion{'s' * (run.failures != 1)}.")
@@ -130,7 +133,7 @@ def ended(run: Run) -> str:
         return _sentence(f"The run failed{after}: {error}")
     if run.status == "interrupted":
         return _sentence(f"The run was interrupted{after}{why}")
-    return _sentence(f"The run is {run.status}{after}")
+    return _sentence(f"The run goes on{after}" if run.status == "running" else f"The run is {run.status}{after}")
 
 
 def facts(run: Run, gain: Gain | None, trend: Trend | None) -> list[Fact]:
@@ -180,7 +183,10 @@ def _verdict(run: Run, gain: Gain | None, direction: str) -> tuple[str, str]:
     elif gain.low <= 0 <= gain.high:
         return WARNING, f"No change of {gain.metric.title} that can be told from chance: {between}."
     better = (gain.value > 0) != (direction == "minimize")
-    return GOOD if better else BAD, f"{name} {'rose' if gain.value > 0 else 'fell'} {between}."
+    moved = f"{name} {'rose' if gain.value > 0 else 'fell'} {between}"
+    if better and gain.lost and not run.result.get("best"):
+        return WARNING, f"{moved}, after {show(gain.best, kind)} at step {gain.best_step:,}."
+    return GOOD if better else BAD, f"{moved}."
 
 
 def _by_how_much(gain: Gain) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +24,8 @@ from grpo_cli.report.summary import summarise
 
 STYLES = {"good": GOOD, "bad": BAD, "warning": WARN, "neutral": BOLD}
 COLUMNS = 40
+FIRST_TO_GO = ("held-out metric", "time", "training reward", "steps")
+"""Columns of the comparison that a narrow terminal does without, in this order."""
 
 
 def print_run(run: Run, stream: IO[str] | None = None) -> None:
@@ -62,10 +65,14 @@ def print_comparison(runs: Sequence[Run], stream: IO[str] | None = None) -> None
     console = make_console(stream)
     names = labels([run.folder.root for run in runs])
     _heading(console, "Runs")
-    table = _table(*HEAD)
-    for name, run in zip(names, runs, strict=True):
-        table.add_row(one_line(name), *map(one_line, run_row(run, summarise(run))))
+    became = [[one_line(name), *map(one_line, run_row(r, summarise(r)))] for name, r in zip(names, runs, strict=True)]
+    head, became, left_out = _fitting(console, HEAD, became)
+    table = _table(*head)
+    for row in became:
+        table.add_row(*row)
     _print(console, table)
+    if left_out:
+        _write(console, (f"(no room here for: {', '.join(left_out)})", DIM))
     _heading(console, "What differs in their settings")
     rows = differing([run.config for run in runs])
     if rows:
@@ -77,6 +84,22 @@ def print_comparison(runs: Sequence[Run], stream: IO[str] | None = None) -> None
         _write(console, ("nothing", DIM))
     for section in compared(list(zip(names, runs, strict=True))):
         _curves(console, section.title, section.charts)
+
+
+def _fitting(
+    console: RunConsole, head: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """The columns of a table that a terminal has room for, and the names of those it has not."""
+    keep, left_out = list(range(len(head))), []
+
+    def width() -> int:
+        return sum(max(cell_len(row[i]) for row in (head, *rows)) + 1 for i in keep) - 1
+
+    for name in FIRST_TO_GO:
+        if console.is_terminal and width() > console.width:
+            keep.remove(head.index(name))
+            left_out.append(name)
+    return [head[i] for i in keep], [[row[i] for i in keep] for row in rows], left_out
 
 
 def _curves(console: RunConsole, title: str, charts: Sequence[Chart]) -> None:
@@ -148,7 +171,9 @@ def _table(*head: str) -> Table:
 
 def _print(console: RunConsole, table: Table) -> None:
     # In a file or pipe there is no width to keep to: every row gets one line.
-    console.print(table, width=None if console.is_terminal else 10_000, crop=False)
+    if not console.is_terminal:
+        console.width = 10_000
+    console.print(table, crop=False)
 
 
 def _write(console: RunConsole, *parts: str | tuple[str, str]) -> None:

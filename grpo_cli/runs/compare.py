@@ -28,7 +28,8 @@ class Comparison:
         compared: how many values were.
         first_step: the first step at which they differ.
         difference: the largest absolute difference, where values are numbers.
-        detail: in words: which metric, or why nothing was compared.
+        worst: which metric or tensor differs by that.
+        detail: in words: what differs first, or why nothing was compared.
     """
 
     what: str
@@ -36,6 +37,7 @@ class Comparison:
     compared: int = 0
     first_step: int | None = None
     difference: float | None = None
+    worst: str = ""
     detail: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -51,9 +53,10 @@ class Comparison:
             return f"{self.what}: not compared ({self.detail})"
         if self.identical:
             return f"{self.what}: identical ({self.compared:,} values)"
-        where = f", first at step {self.first_step}" if self.first_step is not None else ""
+        first = f", first at step {self.first_step}" if self.first_step is not None else ""
+        detail = f" ({self.detail})" if self.detail else ""
         much = f", at most by {self.difference:.3g}" if self.difference is not None else ""
-        return f"{self.what}: NOT identical{where}{much}" + (f" ({self.detail})" if self.detail else "")
+        return f"{self.what}: NOT identical{first}{detail}{much}" + (f" ({self.worst})" if self.worst else "")
 
 
 def compare_results(a: RunFolder, b: RunFolder) -> list[Comparison]:
@@ -80,9 +83,10 @@ def compare_metrics(a: RunFolder, b: RunFolder) -> Iterator[Comparison]:
         if not compared:
             yield Comparison(what, None, detail="neither run has any")
             continue
-        gaps = [abs(x - y) for _, _, x, y in found if isinstance(x, int | float) and isinstance(y, int | float)]
+        gaps = [(abs(x - y), n) for _, n, x, y in found if isinstance(x, int | float) and isinstance(y, int | float)]
+        gap, worst = max(gaps, default=(None, ""))
         missing = next((n for _, n, x, y in found if x is None or y is None), None)
-        detail = f"{found[0][1]}: {found[0][2]} and {found[0][3]}" if found else ""
+        detail = f"{found[0][1]}: {_two(found[0][2], found[0][3])}" if found else ""
         if found and missing and not gaps:
             detail = f"{missing} is in one of them only"
         yield Comparison(
@@ -90,9 +94,16 @@ def compare_metrics(a: RunFolder, b: RunFolder) -> Iterator[Comparison]:
             not found,
             compared,
             found[0][0] if found else None,
-            max(gaps, default=None) if found else None,
+            gap,
+            worst if found and worst != found[0][1] else "",
             detail,
         )
+
+
+def _two(x: Any, y: Any) -> str:
+    """Two values that differ, in as few digits as show it."""
+    short = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in (x, y)]
+    return " and ".join(short if short[0] != short[1] else map(str, (x, y)))
 
 
 def compare_completions(a: RunFolder, b: RunFolder) -> Comparison:
@@ -122,7 +133,7 @@ def compare_weights(a: RunFolder, b: RunFolder) -> Comparison:
     worst = largest_difference(a.model, b.model)
     if worst is None:
         return Comparison("weights", False, number, detail="other tensors, types or shapes")
-    return Comparison("weights", False, number, difference=worst[1], detail=worst[0])
+    return Comparison("weights", False, number, difference=worst[1], worst=worst[0])
 
 
 def print_differences(a: Path, b: Path) -> int:

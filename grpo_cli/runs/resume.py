@@ -16,8 +16,9 @@ from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, read_result
 
 # Keys that say how a run is watched or started, not what it computes.
 NOT_COMPARED = ("resume", "resume_from", "display", "dry_run", "sweep", "doctor", "report", "reproduce")
-# Of `launch`: which node this is, where nodes meet and what is asked of Slurm may change between two starts.
-LAUNCH_NOT_COMPARED = ("nodes", "slurm")
+# Of `launch`: which node this is, where nodes meet, what is asked of Slurm, and how a sweep shares the machine out may
+# change between two starts.
+LAUNCH_NOT_COMPARED = ("nodes", "slurm", "slots", "gpus_per_job")
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,16 @@ def explicit(path: Path) -> Resumption:
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two configurations, one `key: old → new` a line, leaving out what does not matter."""
     flat_old, flat_new = flatten(old), flatten(new)
-    return [
-        f"{key}: {flat_old.get(key, 'not set')} → {flat_new.get(key, 'not set')}"
-        for key in sorted({*flat_old, *flat_new})
-        if flat_old.get(key) != flat_new.get(key) and key.split(".")[0] not in NOT_COMPARED
-    ]
+    keys = [k for k in sorted({*flat_old, *flat_new}) if k.split(".")[0] not in NOT_COMPARED]
+    pairs = [(key, flat_old.get(key, {}), flat_new.get(key, {})) for key in keys]
+    return [f"{key}: {_as_yaml(x)} → {_as_yaml(y)}" for key, x, y in pairs if x != y]
+
+
+def _as_yaml(value: Any) -> str:
+    """A setting as it is written in YAML; an empty section is one that is not set."""
+    if value == {}:
+        return "not set"
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

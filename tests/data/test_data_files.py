@@ -75,6 +75,7 @@ def test_what_is_not_here_and_looks_like_an_id_is_a_hub_id(tmp_path, monkeypatch
     ("path", "said"),
     [
         ("row.jsonl", r"there is no file or folder 'row.jsonl'.*did you mean 'rows.jsonl'\?"),
+        ("rows.jsnl", r"there is no file or folder 'rows.jsnl'.*did you mean 'rows.jsonl'\?"),
         ("./nowhere/data", r"there is no file or folder './nowhere/data'"),
         ("*.csv", r"no file matches '\*.csv'"),
         ("empty.jsonl", r"empty.jsonl is empty"),

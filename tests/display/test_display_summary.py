@@ -53,6 +53,23 @@ def test_a_kept_dora_adapter_is_not_shown_with_what_loads_it_wrongly(tmp_path: P
         assert told in text and untold not in text
 
 
+def test_every_data_set_has_its_gain(tmp_path: Path) -> None:
+    before = {"eval/held_out/accuracy": 0.1, "eval/hard/accuracy": 0.0, "eval/hard/level=2/accuracy": 0.0}
+    after = {**dict.fromkeys(before, 0.5), "eval/hard/accuracy_gain_low": 0.1, "eval/hard/accuracy_gain_high": 0.9}
+    metrics = {"before": before, "after": after}
+    text = summary(tmp_path, {"status": "completed", "step": 9, "max_steps": 9, "metrics": metrics})
+    assert "  hard accuracy      0.00 → 0.50  +0.50  95 %: +0.10 to +0.90\n" in text
+    assert text.index("held-out accuracy  0.10 → 0.50") < text.index("hard accuracy") and "level" not in text
+
+
+def test_a_run_that_the_doctor_ended_is_not_simply_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "checkpoint-9").mkdir(parents=True)
+    said = "The doctor ended the run, as doctor.stop_on=reward_collapse says: the reward has collapsed (0.9 to 0)."
+    text = summary(tmp_path, {"status": "failed", "step": 9, "stopped": "doctor.stop_on", "error": said})
+    assert "  Start again with what the doctor suggests, or go on all the same:\n    grpo-train resume=" in text
+    assert max(len(row) for row in text.splitlines() if "  The doctor" in row) <= 80
+
+
 def test_failed_shows_the_message_and_the_log(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "worker.log").write_text("…")

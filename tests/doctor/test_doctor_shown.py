@@ -23,7 +23,7 @@ def test_plain_lines_say_symptom_evidence_cause_and_what_to_try():
     first, cause, tries = text.splitlines()
     assert first.startswith("doctor, step 10: the policy has run away from the reference model (KL 4.38 nats")
     assert cause.endswith("[kl_blow_up]")
-    assert tries.strip().startswith("try training.learning_rate=3e-3, or training.beta=0.12")
+    assert tries.strip().startswith("try training.learning_rate=1e-3, or training.beta=0.12")
 
 
 def test_a_finding_without_advice_has_no_line_for_it():

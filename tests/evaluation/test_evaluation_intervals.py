@@ -50,6 +50,15 @@ def test_a_perfect_score_is_not_certain():
     assert [float(end) for end in mean_intervals(np.full(9, 1.0))] == [1.0, 1.0, 1.0]  # a length of 1 is no share
 
 
+def test_prompts_that_all_changed_alike_leave_room_for_one_that_would_not():
+    missed = 1 - 0.025 ** (1 / 6)  # of six prompts, Clopper and Pearson's
+    gain, low, high = paired_difference(np.ones(6), np.zeros(6), shares=True)
+    assert (gain, low, high) == (1.0, pytest.approx(1 - 2 * missed), 1.0)  # one that was lost would count -1
+    gain, low, high = paired_difference(np.ones(6), np.ones(6), shares=True)
+    assert (gain, low, high) == (0.0, pytest.approx(-missed), pytest.approx(missed))
+    assert [float(end) for end in paired_difference(np.full(6, 9.0), np.full(6, 7.0))] == [2.0, 2.0, 2.0]  # lengths
+
+
 def test_missing_values_count_for_nothing():
     values = np.array([[1.0, np.nan], [0.0, np.nan], [np.nan, np.nan], [1.0, np.nan]])
     mean, low, high = mean_intervals(values, shares=True)

@@ -1,5 +1,7 @@
 """The same completions and the same numbers, however many processes share the prompts and however they are batched."""
 
+import json
+
 import pytest
 from real_runs import SHORT, read_records
 from training.forked_worker import run_ranks
@@ -11,10 +13,11 @@ SAMPLED = [
     "evaluation.samples=2",
     "evaluation.temperature=1",
     "evaluation.top_p=0.95",
-    # Prompts of another length, so that batches are padded.
-    "+dataset@evaluation.datasets.short=addition",
-    "evaluation.datasets.short.generator_kwargs.num_test=20",
-    "evaluation.datasets.short.seed=3",
+]
+# Prompts of many lengths, so that batches are padded: which rows share a batch depends on its size and the processes.
+MIXED = [
+    {"prompt": "What is " + "+".join(str(137 * i % 900 + 100) for i in range(k, k + 1 + k % 4)) + "?", "answer": "1"}
+    for k in range(1, 21)
 ]
 
 
@@ -28,15 +31,19 @@ def evaluated(folder):
 
 @pytest.mark.slow
 def test_evaluation_is_the_same_on_1_2_and_4_processes_and_in_batches_of_any_size(tmp_path):
+    rows = tmp_path / "mixed.jsonl"
+    rows.write_text("".join(json.dumps(row) + "\n" for row in MIXED))
+    assert len({len(row["prompt"]) for row in MIXED}) == 4
+    sampled = [*SAMPLED, f"evaluation.datasets.mixed.path={rows}"]
     found = {}
     for world_size, batch in ((1, 64), (2, 7), (4, 16)):
         place = tmp_path / str(world_size)
-        codes = run_ranks([*SAMPLED, f"evaluation.batch_size={batch}"], place, world_size)
+        codes = run_ranks([*sampled, f"evaluation.batch_size={batch}"], place, world_size)
         assert codes == [0] * world_size, (place / "rank0/run/logs/worker.log").read_text()
         found[world_size] = evaluated(place)
     metrics, completions = found[1]
     assert len(completions) == 2 * 24 + 2 * 20
-    assert {r["dataset"] for r in completions} == {"held_out", "short"}
+    assert {r["dataset"] for r in completions} == {"held_out", "mixed"}
     assert 0 < metrics["eval/held_out/accuracy"] < metrics["eval/held_out/pass@2"] < 1
     assert metrics["eval/held_out/maj@2"] is not None
     # Two answers to one prompt differ: it is sampled.

@@ -9,6 +9,7 @@ from recorded import record_run
 
 from grpo_cli.errors import ConfigError
 from grpo_cli.report.read import by_step, find_runs, read_run, series
+from grpo_cli.report.settings import differing
 
 
 def test_a_whole_run_is_read(tmp_path):
@@ -70,3 +71,12 @@ def test_what_is_no_run_is_said_in_one_sentence(tmp_path):
     assert "missing is not there; name the folder of a run" in missing
     assert "file is a file" in file
     assert "holds no run" in none
+
+
+def test_settings_that_only_some_runs_have_stand_beside_trls_default():
+    plain = {"training": {"max_steps": 9}, "evaluation": {"datasets": {}}}
+    changed = {"training": {"max_steps": 9, "beta": 0.04}, "evaluation": {"datasets": {"hard": {"path": "x"}}}}
+    assert dict(differing([plain, changed])) == {
+        "evaluation.datasets.hard.path": ["not set", "x"],
+        "training.beta": ["0.0", "0.04"],
+    }

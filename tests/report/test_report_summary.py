@@ -31,7 +31,8 @@ def test_a_gain_is_told_with_its_interval(summary):
     [
         ((0.5, 0.5, 0.52), 0.05, "bad", "No change of held-out accuracy that can be told from chance"),
         ((0.5, 0.4, 0.2), 0.05, "bad", "Held-out accuracy fell from 50\u202f% to 20\u202f%."),
-        ((0.5, 0.9, 0.7), 0.05, "good", "Held-out accuracy rose from 50"),
+        ((0.5, 0.9, 0.7), 0.05, "warning", "rose from 50\u202f% to 70\u202f%, after 90\u202f% at step 10."),
+        ((0.5, 0.9, 0.85), 0.05, "good", "Held-out accuracy rose from 50\u202f% to 85\u202f%."),
         ((0.5, 0.5, 0.5), None, "bad", "Held-out accuracy did not change: 50\u202f%."),
         ((0.5, 0.6, 0.7), None, "good", "rose from 50\u202f% to 70\u202f%."),
     ],
@@ -71,7 +72,7 @@ def test_an_empty_run(tmp_path):
     [
         ("interrupted", "The run was interrupted after step 20 of 40."),
         ("failed", "The run failed after step 20 of 40: CUDA ran out of memory."),
-        ("running", "The run is running after step 20 of 40."),
+        ("running", "The run goes on after step 20 of 40."),
     ],
 )
 def test_why_it_ended(summary, status, said):

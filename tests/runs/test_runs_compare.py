@@ -70,12 +70,15 @@ def test_a_run_without_a_model_is_compared_in_the_rest(tmp_path):
 
 def test_what_runs_were_made_of_is_printed_before_what_came_out(tmp_path, capsys):
     a, b = write_run(tmp_path / "a"), write_run(tmp_path / "b", loss=0.75, version="1.1")
-    b.config.write_text(b.config.read_text().replace("seed: 42", "seed: 43"))
+    b.config.write_text(
+        b.config.read_text().replace("seed: 42", "seed: 43\nresume_from: null\nevaluation: {every: null, datasets: {}}")
+    )
+    a.config.write_text(a.config.read_text() + "\nevaluation: {every: 0.1}\n")
     data = {"data": {"train": {"fingerprint": "g", "rows": 4}}}
     write_json(b.provenance, json.loads(b.provenance.read_text()) | data)
     assert print_differences(a.root, b.root) == 1
     out = capsys.readouterr().out
-    made_of = ["configuration", "  seed: 42 → 43", "versions", "  trl: 1.0 → 1.1"]
+    made_of = ["configuration", "  evaluation.every: 0.1 → null", "  seed: 42 → 43", "versions", "  trl: 1.0 → 1.1"]
     made_of += ["data", "  train rows: f (4 rows) → g (4 rows)", "results"]
     assert out.splitlines()[: len(made_of)] == made_of
-    assert "losses: NOT identical, first at step 2, at most by 0.25 (loss: 0.5 and 0.75)" in out
+    assert "losses: NOT identical, first at step 2 (loss: 0.5 and 0.75), at most by 0.25" in out

@@ -42,7 +42,7 @@ def run_worker(
     return process.exitcode, json.loads(report.read_text())["message"] if report.exists() else ""
 
 
-def _work(arguments: list[str], folder: Path, checkpoint: Path | None) -> None:
+def _work(arguments: list[str], folder: Path, checkpoint: Path | None = None) -> None:
     from omegaconf import DictConfig
 
     from grpo_cli.commands._folder import freeze_into

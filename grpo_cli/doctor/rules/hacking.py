@@ -111,7 +111,7 @@ def _one_text(last: Digest, facts: Facts) -> Iterator[Finding]:
         "nearly all completions are the same text, whatever was asked",
         evidence,
         "The policy has collapsed onto one answer: updates were too large, or a reward paid for it earlier on.",
-        (f"training.learning_rate={rate(facts.learning_rate / 3)}", "training.warmup_steps=10", "training.beta=0.04"),
+        (f"training.learning_rate={rate(facts.learning_rate / 10)}", "training.warmup_steps=10", "training.beta=0.04"),
         about="constant",
     )
 

@@ -113,7 +113,7 @@ def reward_collapse(history: History, facts: Facts, settings: DoctorConfig) -> I
         f"{history.steps_of(recent)} steps",
         "An update was too large and the policy left what it could do; it seldom comes back by itself.",
         (
-            f"training.learning_rate={rate(facts.learning_rate / 3)}",
+            f"training.learning_rate={rate(facts.learning_rate / 10)}",
             *(("training.warmup_steps=10",) if facts.warmup_steps < 1 else ()),
             *(("training.beta=0.04",) if not facts.beta else ()),
         ),

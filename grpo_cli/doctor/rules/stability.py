@@ -52,7 +52,7 @@ def kl_blow_up(history: History, facts: Facts, settings: DoctorConfig) -> Iterat
         f"KL {number(mean(recent))} nats a token at step {points[-1].step}, {number(typical)} before",
         "Updates are too large for the KL term to hold the policy back.",
         (
-            f"training.learning_rate={rate(facts.learning_rate / 3)}",
+            f"training.learning_rate={rate(facts.learning_rate / 10)}",
             *((f"training.beta={number(3 * facts.beta)}",) if facts.beta else ()),
             "training.warmup_steps=10",
         ),
