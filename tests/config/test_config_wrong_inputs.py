@@ -226,7 +226,7 @@ WRONG = [
     ),
     (
         ["launch=cpu", "training.use_vllm=true"],
-        "training.use_vllm=true (rollout=vllm_server) needs a GPU, and this run is on the CPU; write "
+        "training.use_vllm=true (rollout=vllm_colocate) needs a GPU, and this run is on the CPU; write "
         "rollout=transformers.",
     ),
     (
