@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
-from grpo_cli.commands._job import removed_if_unused
+from grpo_cli.commands._folder import removed_if_unused
 from grpo_cli.commands._prepare import prepare
 from grpo_cli.commands.sweep_job import overrides_of
 from grpo_cli.config.compose import check_or_discard

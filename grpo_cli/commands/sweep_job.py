@@ -48,7 +48,8 @@ def run(config: Path, root: Path, cores: int) -> int:
 
     from omegaconf import DictConfig, OmegaConf
 
-    from grpo_cli.commands._job import readable_write_errors, start
+    from grpo_cli.commands._folder import readable_write_errors
+    from grpo_cli.commands._job import start
     from grpo_cli.config.command_line import read_list
     from grpo_cli.launch.hardware import detect
     from grpo_cli.launch.signals import raising
