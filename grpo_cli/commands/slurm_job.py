@@ -39,7 +39,8 @@ def run_submitted(root: Path) -> int:
     """Run what was submitted for a run folder."""
     from omegaconf import DictConfig, OmegaConf
 
-    from grpo_cli.commands._job import readable_write_errors, start
+    from grpo_cli.commands._folder import readable_write_errors
+    from grpo_cli.commands._job import start
     from grpo_cli.launch.hardware import detect
     from grpo_cli.launch.signals import raising
     from grpo_cli.launch.slurm.files import SlurmFiles

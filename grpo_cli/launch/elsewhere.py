@@ -28,6 +28,10 @@ def hardware_asked_for(cfg_launch: Mapping[str, Any], hardware: Hardware, *, ser
     Raises:
         ConfigError: `launch.accelerate_config` cannot be used.
     """
+    slurm = cfg_launch.get("slurm") or {}
+    if slurm.get("submit"):  # the job's GPUs are those it asks for (`job_hardware`); torch on the cluster is its own
+        asked = slurm.get("gpus_per_node") and not hardware.torch_cuda
+        return dataclasses.replace(hardware, torch_cuda="elsewhere") if asked else hardware
     own = read_own(cfg_launch)
     kind, number = cfg_launch.get("kind", "auto"), cfg_launch.get("num_processes", "auto")
     if own is not None and kind == "auto" and not own.on_cpu:

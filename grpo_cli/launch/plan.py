@@ -89,6 +89,8 @@ def plan_launch(
     sharded = own is not None or str(cfg_launch.get("sharding") or "none") != "none"
     name = f"launch.kind={asked}" if sharded else f"launch={asked}"  # as the user may have written it
     kind, why = _choose_kind(asked, name, wanted, foreground, training, hardware)
+    if kind == "cpu" and asked == "auto" and (cfg_launch.get("slurm") or {}).get("submit"):
+        why = "no GPU is asked of Slurm (launch.slurm.gpus_per_node=0)"  # what this machine shows does not count
     processes = _choose_processes(kind, wanted, hardware)
     nodes = settle_nodes(cfg_launch, {**env, **extra})
     world_size = processes * (nodes.count if nodes else 1)

@@ -57,6 +57,11 @@ def _folder_problem(key: str, name: str | None, needed: tuple[str, ...], what: s
     if not folder.is_dir():
         kind = "is a file, not a folder" if folder.is_file() else f"does not exist{_beside(folder, '*/')}"
         return [f"{key}: the folder {name} {kind}; give one saved by save_pretrained, or a hub id."]
+    if what == "model" and (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
+        return [
+            f"{key}: the folder {name} holds an adapter, not a whole model: train it with peft.merge=true to have one "
+            "(grpo-eval run=<its run> and grpo-chat run=<its run> take it as it is)."
+        ]
     if not any(next(folder.glob(pattern), None) for pattern in needed):
         inside = next((f.parent.name for f in sorted(folder.glob("*/" + needed[0]))), None)
         hint = f"; did you mean {name.rstrip('/')}/{inside}?" if inside else ": give one saved by save_pretrained."

@@ -26,7 +26,11 @@ def hardware_problems(config: Mapping[str, Any], on_cpu: bool) -> list[str]:
             "model.attn_implementation=auto."
         )
     if config["training"].get("use_vllm") is True:
-        problems.append("training.use_vllm=true needs a GPU, and this run is on the CPU; write rollout=transformers.")
+        preset = "vllm_server" if config["training"].get("vllm_mode") == "server" else "vllm_colocate"
+        problems.append(
+            f"training.use_vllm=true (rollout={preset}) needs a GPU, and this run is on the CPU; write "
+            "rollout=transformers."
+        )
     if config["peft"]["method"] == "qlora":
         problems.append("peft=qlora needs an NVIDIA GPU, and this run is on the CPU; write peft=lora.")
     return problems

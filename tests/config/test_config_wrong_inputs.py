@@ -226,7 +226,8 @@ WRONG = [
     ),
     (
         ["launch=cpu", "training.use_vllm=true"],
-        "training.use_vllm=true needs a GPU, and this run is on the CPU; write rollout=transformers.",
+        "training.use_vllm=true (rollout=vllm_colocate) needs a GPU, and this run is on the CPU; write "
+        "rollout=transformers.",
     ),
     (
         ["launch=single_gpu"],
@@ -360,6 +361,8 @@ def test_folders_and_files_that_lie_beside_the_meant_ones(command: Callable, wor
     (workdir / "empty").mkdir()
     (workdir / "run" / "checkpoint-5").mkdir(parents=True)
     (workdir / "run" / "checkpoint-5" / "config.json").write_text("{}")
+    (workdir / "adapter").mkdir()
+    (workdir / "adapter" / "adapter_config.json").write_text("{}")
     (workdir / "chat.jinja").touch()
     for argv, sentence in [
         (
@@ -367,6 +370,11 @@ def test_folders_and_files_that_lie_beside_the_meant_ones(command: Callable, wor
             "the folder ./empti does not exist (did you mean empty?); give one saved by save_pretrained, or a hub id.",
         ),
         ("model=./empty", "the folder ./empty holds no model (no config.json): give one saved by save_pretrained."),
+        (
+            "model=./adapter",
+            "the folder ./adapter holds an adapter, not a whole model: train it with peft.merge=true to have one "
+            "(grpo-eval run=<its run> and grpo-chat run=<its run> take it as it is).",
+        ),
         ("model=./run", "the folder ./run holds no model (no config.json); did you mean ./run/checkpoint-5?"),
     ]:
         got = command(argv)

@@ -11,6 +11,7 @@ import pytest
 from grpo_cli.config.schema import defaults
 from grpo_cli.errors import ConfigError
 from grpo_cli.launch import signals
+from grpo_cli.launch.elsewhere import hardware_asked_for
 from grpo_cli.launch.hardware import Hardware
 from grpo_cli.launch.plan import plan_launch
 from grpo_cli.launch.slurm.request import memory_bytes, request_problems, time_minutes
@@ -129,8 +130,15 @@ def test_a_dry_run_prints_the_script_and_leaves_nothing(cli, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "#SBATCH --time=4:00:00" in done.stdout
-    assert "# cpu, 2 processes" in done.stdout
+    assert "# cpu, 2 processes: no GPU is asked of Slurm (launch.slurm.gpus_per_node=0)" in done.stdout
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_dry_run_asks_nothing_of_this_machines_torch():
+    laptop = dataclasses.replace(LOGIN, torch="2.13.0+cpu", torch_cuda=None)
+    job = launch(gpus_per_node=2)
+    assert any("build without CUDA" in problem for problem in request_problems(job, laptop))
+    assert not request_problems(job, hardware_asked_for(job, laptop))
 
 
 def test_no_sbatch_is_said_before_anything_is_written(cli, tmp_path):

@@ -69,12 +69,13 @@ def vllm_version_taken(situation: Situation) -> Iterator[Finding]:
 def continuous_batching_on_cpu(situation: Situation) -> Iterator[Finding]:
     """Continuous batching without a GPU: it runs, ten times slower, in half of the memory."""
     if situation.on_cpu and situation.training.get(USE_CONTINUOUS_BATCHING) is True and not situation.value(USE_VLLM):
+        bounded = (situation.training.get(OPTIONS) or {}).get("num_blocks")
         yield Finding(
             "rollout.slow_on_cpu",
             WARNING,
             f"training.{USE_CONTINUOUS_BATCHING}",
-            "continuous batching on a CPU is several times slower than model.generate, and takes half of the free "
-            "memory for its cache",
+            "continuous batching on a CPU is several times slower than model.generate"
+            + ("" if bounded else ", and takes half of the free memory for its cache"),
             f"The engine is made for GPUs; training.{OPTIONS}.num_blocks bounds its cache.",
             ("rollout=transformers", f"training.{USE_CONTINUOUS_BATCHING}=false"),
         )
