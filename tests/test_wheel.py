@@ -63,7 +63,9 @@ def test_the_wheel_is_small_and_holds_the_configs_and_the_model(wheel):
     assert tracked <= names
     assert {"grpo_cli/assets/embedded/model.safetensors", "grpo_cli/assets/embedded/tokenizer.json"} <= names
     assert {"grpo_cli/report/assets/page.css", "grpo_cli/report/assets/browser.js"} <= names
-    assert not [name for name in names if not name.startswith(("grpo_cli/", f"grpo_train-{grpo_cli.__version__}."))]
+    ours = ("grpo_cli/", "hydra_plugins/grpo_train_slots/", f"grpo_train-{grpo_cli.__version__}.")
+    assert "hydra_plugins/grpo_train_slots/launcher.py" in names
+    assert not [name for name in names if not name.startswith(ours)]
 
 
 def test_it_answers_and_composes_from_an_empty_directory(installed, tmp_path):

@@ -34,6 +34,8 @@ PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signa
 STAND_IN = """#!{python} -ISB
 import os, sys
 arguments = sys.argv[1:]
+if arguments[:2] == ["-m", "grpo_cli.commands.sweep_job"]:
+    os.execv({python!r}, [{python!r}, "-c", {as_job!r}, {stand_in!r}, *arguments[2:]])
 if len(arguments) < 2 or arguments[0] != "-m" or arguments[1] not in {heavy!r}:
     os.execv({python!r}, [{python!r}, *arguments])
 import json, signal, socket
@@ -54,6 +56,8 @@ os._exit(code)
 # Starts grpo-train as `python -m` does, but for what it takes for its Python.
 _AS_COMMAND = "import runpy, sys; sys.executable = sys.argv.pop(1); sys.path.insert(0, ''); "
 _AS_COMMAND += "runpy.run_module('grpo_cli.commands.train', run_name='__main__', alter_sys=True)"
+# And a job of a sweep that runs its jobs side by side.
+_AS_JOB = _AS_COMMAND.replace("sys.path.insert(0, ''); ", "").replace("commands.train", "commands.sweep_job")
 
 
 def command(stand_in: Path) -> list[str]:
@@ -79,7 +83,12 @@ def serve(folder: Path, session: int) -> None:
     listening.listen(16)
     stand_in = folder / "python"
     text = STAND_IN.format(
-        python=sys.executable, heavy=HEAVY, address=str(folder / "socket"), signals=tuple(map(int, PASSED_ON))
+        python=sys.executable,
+        as_job=_AS_JOB,
+        stand_in=str(stand_in),
+        heavy=HEAVY,
+        address=str(folder / "socket"),
+        signals=tuple(map(int, PASSED_ON)),
     )
     stand_in.with_suffix(".part").write_text(text, encoding="utf-8")
     stand_in.with_suffix(".part").chmod(0o755)

@@ -9,11 +9,13 @@ from omegaconf import DictConfig
 
 from grpo_cli.config.freeze import as_dict
 from grpo_cli.errors import ConfigError
-from grpo_cli.launch.hardware import Hardware
+from grpo_cli.launch.elsewhere import hardware_asked_for
+from grpo_cli.launch.hardware import Hardware, detect
 from grpo_cli.preflight.finding import ERROR, WARNING
 from grpo_cli.preflight.objective import settle_objective, settle_selection
 from grpo_cli.preflight.rules import light_findings
 from grpo_cli.preflight.situation import situation_of
+from grpo_cli.rollout.engine import starts_server
 
 _told: set[str] = set()
 
@@ -41,6 +43,22 @@ def prepare(cfg: DictConfig, hardware: Hardware) -> None:
         if finding.severity == WARNING and finding.sentence not in _told:
             _told.add(finding.sentence)  # once, however many jobs a multirun has
             print(f"grpo-train: warning: {finding.sentence}", file=sys.stderr)
+
+
+def machine_for(cfg: DictConfig) -> Hardware:
+    """This machine; in a dry run on one without GPUs, the machine that the configuration asks for.
+
+    Args:
+        cfg: the composed configuration.
+
+    Raises:
+        ConfigError: `launch.accelerate_config` cannot be used.
+    """
+    hardware = detect()
+    if not cfg.dry_run:
+        return hardware
+    server = int(cfg.rollout.server.gpus) if starts_server(as_dict(cfg)) else 0
+    return hardware_asked_for(cfg.launch, hardware, server_gpus=server)
 
 
 def make_absolute(cfg: DictConfig) -> None:

@@ -12,7 +12,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from grpo_cli.commands._job import Finished, choose_run, header_of
+from grpo_cli.commands._execute import header_of
+from grpo_cli.commands._folder import choose_run
+from grpo_cli.commands._job import Finished
 from grpo_cli.config.freeze import as_dict, freeze
 from grpo_cli.display import make_display
 from grpo_cli.errors import EXIT_DONE, EXIT_FAILED

@@ -1,7 +1,9 @@
-"""What makes a multirun dependable: each job recorded, a failing one does not end the rest, none is lost."""
+"""What makes a multirun dependable: each job recorded, a failing one does not end the rest, none lost or run twice."""
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +11,26 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from grpo_cli.commands._slots import Batch
 from grpo_cli.config.compose import check_or_discard
 from grpo_cli.config.freeze import as_dict
 from grpo_cli.errors import EXIT_CONFIG, EXIT_FAILED, ConfigError
 from grpo_cli.launch.signals import Interrupted
 from grpo_cli.runs.folder import RunFolder
-from grpo_cli.runs.result import read_json
-from grpo_cli.runs.sweep import Sweep
+from grpo_cli.runs.lock import FolderInUse, own
+from grpo_cli.runs.result import COMPLETED, FAILED, RUNNING, read_json, read_result
+from grpo_cli.runs.sweep import DRY_RUN, INVALID, NOT_STARTED, RECORD, SUBMITTED, Sweep, find_unfinished, runs_now
 
-DRY_RUN = "dry run"
-SUBMITTED = "submitted"
-DONE = {"completed", DRY_RUN, SUBMITTED}
+DONE = {COMPLETED, DRY_RUN, SUBMITTED}
+LOCAL_LAUNCHERS = ("SlotsLauncher", "BasicLauncher")
 
 _current: Sweep | None = None
+_checked: Batch | None = None  # the jobs whose configurations are being checked before any of them starts
 _for_array: dict[str, Any] | None = None  # the configuration of a job that waits for its array to be submitted
+_elsewhere = False  # a launcher of the user's choice runs the jobs in processes that cannot record them here
+_held = contextlib.ExitStack()  # the lock of the sweep's folder, until this process ends
 
 
 class SweepFailed(BaseException):
@@ -38,18 +44,57 @@ class RecordSweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """List the jobs that the basic sweeper will start; other sweepers' jobs are noted as they come."""
-        global _current
+        global _current, _elsewhere
         jobs: list[list[str]] = []
+        asked = [str(override) for override in OmegaConf.to_container(config.hydra.overrides.task)]  # type: ignore[union-attr]
         if str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
             parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
             batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
             jobs = [list(job) for batch in batches for job in batch]
-        _current = Sweep(Path(config.hydra.sweep.dir).absolute(), jobs)
+        _elsewhere = not str(config.hydra.launcher._target_).endswith(LOCAL_LAUNCHERS)
+        # Each node of several starts the same sweep, perhaps in the same folder, and all have to agree on what is run.
+        alone = str(OmegaConf.select(config, "launch.nodes.count")) in ("1", "None")
+        if alone:
+            go_on_with_earlier(config, asked)
+        directory = Path(config.hydra.sweep.dir).absolute()
+        try:
+            if alone:
+                _held.enter_context(own(RunFolder(directory)))
+        except FolderInUse as error:
+            print(f"grpo-train: {error}", file=sys.stderr)
+            raise SystemExit(error.exit_code) from None  # an `Exception` would be a mere warning to Hydra
+        _current = Sweep(directory, jobs, asked)
+
+
+def go_on_with_earlier(config: DictConfig, asked: list[str]) -> None:
+    """Where the same multirun was started before and not finished, take its folder for this one."""
+    named = any(override.startswith("hydra.sweep.dir=") for override in config.hydra.overrides.hydra)
+    if named or config.resume != "auto" or config.dry_run or config.launch.slurm.submit:
+        return
+    earlier = find_unfinished(Path(config.hydra.sweep.dir).absolute().parent, asked)
+    if earlier is None:
+        return
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.sweep.dir = str(earlier)
+        quoted = str(earlier).replace("\\", "\\\\").replace("'", "\\'")
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")  # each job is composed from these
+    print(f"Going on with the sweep in {earlier} (resume=never starts afresh).", file=sys.stderr)
 
 
 def current_sweep() -> Sweep | None:
     """The multirun of this process, once it has started."""
     return _current
+
+
+@contextlib.contextmanager
+def checking(batch: Batch) -> Any:
+    """While entered, a job that Hydra starts is only checked and noted in the batch."""
+    global _checked
+    _checked = batch
+    try:
+        yield
+    finally:
+        _checked = None
 
 
 def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
@@ -66,14 +111,22 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
 
     hydra = HydraConfig.get()
     global _current, _for_array
+    if _current is None and runs_now(read_json(Path(hydra.sweep.dir) / RECORD)):
+        return run_elsewhere(cfg, overrides)
     _current = _current or Sweep(Path(hydra.sweep.dir).absolute(), [])
     _current.direction = cfg.direction
     job = _current.job(int(hydra.job.num), overrides)
     folder = Path(hydra.runtime.output_dir).absolute()
+    if _checked is not None:
+        try:
+            _checked.check(cfg, overrides, job, folder)
+        finally:
+            _current.save()
+        return float("nan")
     job.folder = str(folder)
-    job.status = "running"
+    job.status = RUNNING
     _current.save()
-    result: dict[str, Any] = {"status": "failed"}
+    result: dict[str, Any] = {"status": FAILED}
     try:
         check_or_discard(cfg, folder)
         finished = run_job(cfg, overrides)
@@ -83,21 +136,28 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
         if result["status"] == SUBMITTED:
             _for_array = as_dict(cfg)
     except ConfigError as error:
-        result = {"status": "invalid", "error": str(error)}
+        result = {"status": INVALID, "error": str(error)}
         job.folder = None
     except Interrupted:
         result = read_json(RunFolder(folder).result)
         raise
     finally:
-        job.status = result.get("status", "failed")
-        objective = result.get("objective") or {}
-        _current.objective = objective.get("name") or _current.objective
-        job.objective = objective.get("value")
-        job.seconds, job.error = result.get("seconds"), result.get("error")
+        job.take(result)
+        _current.objective = (result.get("objective") or {}).get("name") or _current.objective
         _current.save()
     if job.status not in DONE and cfg.sweep.fail_fast:
         raise SweepFailed()
     return float("nan") if job.objective is None else float(job.objective)
+
+
+def run_elsewhere(cfg: DictConfig, overrides: list[str]) -> float:
+    """Run one job in a process of the launcher the user chose: the sweep's own process records it at the end."""
+    from grpo_cli.commands._job import run_job
+
+    check_or_discard(cfg, Path(HydraConfig.get().runtime.output_dir).absolute())
+    finished = run_job(cfg, overrides)
+    objective = (finished.result.get("objective") or {}).get("value") if finished else None
+    return float("nan") if objective is None else float(objective)
 
 
 def finish(sweep: Sweep) -> None:
@@ -106,6 +166,8 @@ def finish(sweep: Sweep) -> None:
     Raises:
         RunError: Slurm refused the array.
     """
+    if _elsewhere:
+        collect(sweep)
     if _for_array is None:
         return
     from grpo_cli.commands._slurm import read_back, submit_array, wait_for
@@ -117,9 +179,20 @@ def finish(sweep: Sweep) -> None:
         read_back(sweep)
 
 
+def collect(sweep: Sweep) -> None:
+    """Record the jobs that ran in other processes, by their run folders."""
+    for job in sweep.jobs:
+        folder = RunFolder(sweep.directory / str(job.number))
+        if job.status == NOT_STARTED and (result := read_result(folder)):
+            job.take(result)
+            job.folder = str(folder.root)
+            sweep.objective = (result.get("objective") or {}).get("name") or sweep.objective
+    sweep.save()
+
+
 def sweep_exit_code(sweep: Sweep) -> int:
     """0 when every job completed, 2 when none was valid, else 1."""
     statuses = {job.status for job in sweep.jobs}
     if statuses <= DONE:
         return 0
-    return EXIT_CONFIG if statuses == {"invalid"} else EXIT_FAILED
+    return EXIT_CONFIG if statuses == {INVALID} else EXIT_FAILED

@@ -169,10 +169,9 @@ def check_job(cfg: DictConfig, data: bool = False, probe: bool = False) -> Repor
     """
     from hydra.core.hydra_config import HydraConfig
 
-    from grpo_cli.commands._prepare import make_absolute, translate
+    from grpo_cli.commands._prepare import machine_for, make_absolute, translate
     from grpo_cli.config.compose import discard_empty, run_folder
     from grpo_cli.config.freeze import as_dict
-    from grpo_cli.launch.hardware import detect
     from grpo_cli.preflight.report import light_report
     from grpo_cli.preflight.situation import situation_of
 
@@ -181,7 +180,7 @@ def check_job(cfg: DictConfig, data: bool = False, probe: bool = False) -> Repor
         make_absolute(cfg)
         translate(cfg)
         named = any(o.startswith("hydra.run.dir=") for o in HydraConfig.get().overrides.hydra)
-        situation = situation_of(as_dict(cfg), detect(), folder=folder, named=named)
+        situation = situation_of(as_dict(cfg), machine_for(cfg), folder=folder, named=named)
         report = light_report(situation)
         if data or probe:
             gc.freeze()

@@ -21,6 +21,12 @@ def objective_of(row: Mapping[str, Any]) -> float | None:
     return number(objective, "value") if isinstance(objective, Mapping) else number(row, "objective")
 
 
+def shown_status(row: Mapping[str, Any]) -> str:
+    """The job's status in words."""
+    status = str(row.get("status") or NOT_STARTED)
+    return f"{status} earlier" if row.get("earlier") else status
+
+
 def best_job(rows: Sequence[Mapping[str, Any]], direction: str = "maximize") -> int | None:
     """Index of the completed job with the best finite objective, the first of equals; None without any."""
     scores = {
@@ -60,16 +66,15 @@ def print_jobs_table(
     for i, row in enumerate(rows):
         overrides = row.get("overrides") or ""
         value = objective_of(row)
-        status = str(row.get("status") or NOT_STARTED)
         table.add_row(
             console.glyphs.star if i == best else "",
             str(row.get("number", i)),
             fmt.one_line(overrides if isinstance(overrides, str) else " ".join(map(str, overrides))),
-            status,
+            shown_status(row),
             "-" if value is None else f"{value:.4f}",
             fmt.duration(number(row, "seconds")),
             fmt.one_line(row.get("folder") or "-"),
-            style=f"{BOLD} {GOOD}" if i == best else STATUS_STYLES.get(status, DIM),
+            style=f"{BOLD} {GOOD}" if i == best else STATUS_STYLES.get(str(row.get("status")), DIM),
         )
     # In a file or pipe there is no width to keep to: every job gets one line.
     console.print(table, width=None if console.is_terminal else 10_000, crop=False)

@@ -17,6 +17,7 @@ from grpo_cli.display.findings import finding_lines
 from grpo_cli.display.follow import Follower
 from grpo_cli.display.state import RunState, number, shown_metric
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.result import read_json
 
 
 def resume_override(folder: str) -> str:
@@ -180,16 +181,16 @@ def _places(folder: RunFolder, status: str, told: str = "") -> list[tuple[str, P
 def _next(folder: RunFolder, shown: str, status: str, ill: bool = False) -> list[tuple[str, list[str]]]:
     """What the user may want to type now, with its title."""
     if status == "completed" and folder.model.exists():
-        model = str(Path(shown) / "model")
-        return [
-            (
-                "Use the model:",
-                [
-                    "from transformers import pipeline",
-                    f'generate = pipeline("text-generation", {json.dumps(model, ensure_ascii=False)})',
-                ],
-            )
-        ]
+        model = json.dumps(str(Path(shown) / "model"), ensure_ascii=False)
+        if read_json(folder.model / "adapter_config.json").get("use_dora"):
+            # transformers 5.23 loads such an adapter without its trained magnitudes, silently.
+            lines = [
+                "from peft import AutoPeftModelForCausalLM",
+                f"model = AutoPeftModelForCausalLM.from_pretrained({model})",
+            ]
+        else:
+            lines = ["from transformers import pipeline", f'generate = pipeline("text-generation", {model})']
+        return [("Use the model:", lines)]
     if any(folder.checkpoints.glob("checkpoint-*")):
         title = "Start again with what the doctor suggests, or go on all the same:" if ill else ""
         return [(title or "Go on from the last checkpoint:", [f"grpo-train {resume_override(shown)}"])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -23,6 +23,9 @@ class Facts:
         beta: weight of the KL term; 0: none.
         num_iterations: updates on each generated batch.
         sequence_level: whether importance ratios are those of whole completions.
+        measured_by_trl: whether TRL itself compares sampled with trained log-probabilities, as it does with vLLM;
+            elsewhere `training/mismatch.py` does, and names the cause that it has measured.
+        mismatch_causes: settings of the run that make the two differ, the likeliest first.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -36,6 +39,8 @@ class Facts:
     beta: float = 0.0
     num_iterations: int = 1
     sequence_level: bool = False
+    measured_by_trl: bool = False
+    mismatch_causes: tuple[str, ...] = ()
 
     def adding(self, reward: str, settings: str = "") -> tuple[str, ...]:
         """The override that adds a reward to the run's own; none where the run has it, or its rewards are not known.
@@ -55,12 +60,13 @@ class Facts:
         return cls(**{key: value for key, value in known.items() if key in names and value is not None})
 
 
-def facts_of(arguments: Any, rewards: Mapping[str, Any]) -> Facts:
+def facts_of(arguments: Any, rewards: Mapping[str, Any], mismatch_causes: Sequence[str] = ()) -> Facts:
     """The facts of a run.
 
     Args:
         arguments: TRL's `GRPOConfig`.
         rewards: the `reward` section.
+        mismatch_causes: see `rollout.causes.likely`.
     """
     per_step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     return Facts(
@@ -76,6 +82,8 @@ def facts_of(arguments: Any, rewards: Mapping[str, Any]) -> Facts:
         beta=arguments.beta,
         num_iterations=arguments.num_iterations,
         sequence_level=arguments.importance_sampling_level != "token",
+        measured_by_trl=bool(arguments.use_vllm),
+        mismatch_causes=tuple(mismatch_causes),
     )
 
 

@@ -70,31 +70,19 @@ def settle_nodes(cfg_launch: Mapping[str, Any], env: Mapping[str, str]) -> Nodes
         wanted = int(slurm.get("nodes", 1))
         return Nodes(wanted, 0, "", DEFAULT_PORT, float(given.get("timeout", 600.0))) if wanted > 1 else None
     count = _whole(given.get("count", 1), "count", 1, _first(env, COUNT_FROM))
-    if count is None:
-        raise ConfigError(
-            f"launch.nodes.count=auto takes the number of nodes from {' or '.join(COUNT_FROM[1:3])}, and neither is "
-            "set; write launch.nodes.count=2."
-        )
     if count == 1:
         return None
     rank = _whole(given.get("rank", "auto"), "rank", 0, _first(env, RANK_FROM))
-    if rank is None:
-        raise ConfigError(
-            f"launch.nodes.rank=auto takes this node's number from {' or '.join(RANK_FROM[:2])}, and neither is set; "
-            f"write launch.nodes.rank=0 on the first node, 1 to {count - 1} on the others."
-        )
-    if rank >= count:
-        raise ConfigError(
-            f"launch.nodes.rank={rank} with launch.nodes.count={count}: nodes are numbered 0 to {count - 1}."
-        )
     address = str(given.get("address") or "auto")
     if address == "auto":
         address = _first(env, ADDRESS_FROM) or first_host(env.get("SLURM_JOB_NODELIST", "")) or ""
-    if not address:
+    if count is not None and rank is not None and rank >= count:
         raise ConfigError(
-            "launch.nodes.address is where the other nodes find node 0; write its host name or IP address "
-            "(launch.nodes.address=10.0.0.1), the same on every node."
+            f"launch.nodes.rank={rank} with launch.nodes.count={count}: nodes are numbered 0 to {count - 1}."
         )
+    if missing := _missing(count, rank, address):
+        raise ConfigError(missing)
+    assert count is not None and rank is not None
     port = _whole(given.get("port", "auto"), "port", 1, _first(env, PORT_FROM)) or job_port(env)
     if port > 65534:
         raise ConfigError(f"launch.nodes.port={port} must be at most 65534 (the port above it is used too).")
@@ -184,6 +172,25 @@ def interface_towards(host: str, port: int) -> str | None:
             return interface_of(probe.getsockname()[0])
     except OSError:
         return None
+
+
+def _missing(count: int | None, rank: int | None, address: str) -> str | None:
+    """One sentence for all that neither `launch.nodes` nor the environment says."""
+    last = "the last" if count is None else str(count - 1)
+    needed = (
+        (count is None, "count", "2", COUNT_FROM[1:3], "how many nodes there are"),
+        (rank is None, "rank", "0", RANK_FROM[:2], f"0 on the first node, to {last} on the others"),
+        (not address, "address", "10.0.0.1", ADDRESS_FROM, "where node 0 is found, the same on every node"),
+    )
+    missing = [entry[1:] for entry in needed if entry[0]]
+    if not missing:
+        return None
+    keys = ", ".join(f"launch.nodes.{key}" for key, *_ in missing)
+    names = ", ".join(name for *_, names, _ in missing for name in names)
+    write = " ".join(f"launch.nodes.{key}={example}" for key, example, *_ in missing)
+    means = "; ".join(f"{key}: {meaning}" for key, *_, meaning in missing)
+    verb = "is" if len(missing) == 1 else "are"
+    return f"{keys} {verb} not known, and no scheduler has set {names}; write {write} ({means})."
 
 
 def _first(env: Mapping[str, str], names: tuple[str, ...]) -> str | None:

@@ -10,7 +10,7 @@ ERROR, WARNING, NOTE = "error", "warning", "note"
 SEVERITIES = (ERROR, WARNING, NOTE)
 
 _OVERRIDE = r"~?[a-z_]+(?:\.[\w<>]+)*=(?:'[^']*'|\[[^\]]*\]|[^\s,;()]*[^\s,;().?])"
-_ADVICE = re.compile(rf"(?:write |or |; )(?={_OVERRIDE})({_OVERRIDE})")
+_ADVICE = re.compile(rf"(?:write |or |; )({_OVERRIDE}(?: {_OVERRIDE})*)")
 
 
 @dataclass(frozen=True)

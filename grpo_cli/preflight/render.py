@@ -76,7 +76,9 @@ def memory_rows(report: Report) -> list[Row]:
             : 16 * (len(report.measured.ranks) > 1)
         ]
     if not (report.forecast and report.setup):
-        return rows or [("memory", "not forecast", "the model's config.json is not on this machine")]
+        unknown = any(finding.code == "hardware.launch" for finding in report.findings)
+        why = "the launch is not possible, see below" if unknown else "the model's config.json is not on this machine"
+        return rows or [("memory", "not forecast", why)]
     found, setup = report.forecast, report.setup
     what = f"forecast; a {'process' if setup.on_cpu else 'GPU'}, in the phase '{found.peak_phase}'"
     lengths = f"prompts of {setup.prompt} and completions of {setup.completion} tokens"

@@ -122,6 +122,9 @@ def forecast_into(report: Report, situation: Situation, prompt_tokens: int | Non
         situation: the configuration on its machine.
         prompt_tokens: the longest prompt, where it was measured.
     """
+    # Among how many processes a launch that cannot be shares the model out is not known.
+    if situation.refused and str(situation.config["launch"].get("sharding") or "none") != "none":
+        return
     setup = setup_of(situation, prompt_tokens)
     if setup:
         report.setup, report.forecast, report.savings = setup, forecast(setup), savings(setup)

@@ -15,26 +15,35 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 _OVERRIDES = ("temperature", *_NEUTRAL)
 
 
-def warning(mean: float, tolerance: float, *, filtered: float | None, config: Mapping[str, Any], attention: str) -> str:
+def warning(mean: float, tolerance: float, *, filtered: float, config: Mapping[str, Any], attention: str) -> str:
     """The sentence for a run whose sampled log-probabilities have drifted from the trained ones.
 
     Args:
         mean: mean difference in nats a token.
         tolerance: `rollout.mismatch_tolerance`.
-        filtered: how much of it the sampling filters make; None where that was not measured.
+        filtered: how much of it the sampling filters make, as measured.
         config: the configuration, every `auto` settled.
         attention: the attention implementation of the model that trains.
 
     Returns:
         What was measured, the likely causes, the likeliest first, and what to write.
     """
-    causes = [*filter_causes(config)] if filtered is None or filtered > 0.5 * mean else []
-    causes += engine_causes(config, attention) if not causes or filtered is None else []
+    causes = (filter_causes(config) if filtered > 0.5 * mean else []) or engine_causes(config, attention)
     named = "; ".join(causes) if causes else "no setting of this run explains it"
     return (
         f"Sampled and trained log-probabilities differ by {mean:.3g} nats a token (rollout.mismatch_tolerance="
         f"{tolerance:g}): the policy that is trained is not quite the one that generated. Likely: {named}."
     )
+
+
+def likely(config: Mapping[str, Any], attention: str) -> list[str]:
+    """Every setting that may be the cause, the likeliest first: for where nobody has measured which it is.
+
+    Args:
+        config: the configuration, every `auto` settled.
+        attention: the attention implementation of the model that trains.
+    """
+    return [*filter_causes(config), *engine_causes(config, attention)]
 
 
 def filter_causes(config: Mapping[str, Any]) -> list[str]:
@@ -67,10 +76,7 @@ def engine_causes(config: Mapping[str, Any], attention: str) -> list[str]:
     if half:
         found.append(f"training.{half}=true rounds each step of both passes, write training.{half}=false to compare")
     if training.get("use_vllm") is True:
-        found.append(
-            "vLLM's kernels and dtype are its own (its weights are refreshed once a step); "
-            "training.vllm_importance_sampling_correction=true corrects for it"
-        )
+        found.append("vLLM's kernels and dtype are its own, and its weights are refreshed once a step")
     if attention.startswith("flash"):
         found.append(f"model.attn_implementation={attention} pads differently in the two passes, try sdpa")
     return found

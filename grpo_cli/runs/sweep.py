@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from grpo_cli.launch.identity import is_running, own_identity
 from grpo_cli.runs.jsonl import write_json
+from grpo_cli.runs.provenance import redact
+from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, RUNNING, read_json
+from grpo_cli.runs.resume import LAUNCH_NOT_COMPARED, NOT_COMPARED
 
-NOT_STARTED = "not started"
+NOT_STARTED, INVALID, DRY_RUN, SUBMITTED = "not started", "invalid", "dry run", "submitted"
+RECORD = "sweep.json"
+# A job in one of these is run when its sweep is started again.
+TO_DO = {NOT_STARTED, RUNNING, INTERRUPTED, FAILED}
 
 
 @dataclass
@@ -25,6 +35,8 @@ class Job:
         seconds: how long it took.
         folder: its run folder.
         error: why it did not complete.
+        earlier: it was completed by an earlier start of the sweep, and not run again.
+        gpus: the GPUs of its slot, as CUDA_VISIBLE_DEVICES names them.
     """
 
     number: int
@@ -34,6 +46,15 @@ class Job:
     seconds: float | None = None
     folder: str | None = None
     error: str | None = None
+    earlier: bool = False
+    gpus: str | None = None
+
+    def take(self, result: Mapping[str, Any]) -> None:
+        """Take over what `result.json` says of it."""
+        objective = result.get("objective") or {}
+        self.status = str(result.get("status", FAILED))
+        self.objective, self.seconds = objective.get("value"), result.get("seconds")
+        self.error = result.get("error")
 
 
 class Sweep:
@@ -42,13 +63,16 @@ class Sweep:
     Args:
         directory: the sweep's folder.
         jobs: the overrides of each job, in order.
+        asked: the overrides of the command line, a key's several values in one.
     """
 
-    def __init__(self, directory: Path, jobs: list[list[str]]) -> None:
+    def __init__(self, directory: Path, jobs: list[list[str]], asked: Sequence[str] = ()) -> None:
         self.directory = directory
         self.jobs = [Job(number, list(overrides)) for number, overrides in enumerate(jobs)]
         self.objective = "objective"
         self.direction = "maximize"
+        self.asked = [redact(override) for override in asked]
+        self.process = own_identity()
         self.save()
 
     def job(self, number: int, overrides: list[str]) -> Job:
@@ -60,23 +84,73 @@ class Sweep:
     def save(self) -> None:
         """Write `sweep.json` atomically."""
         write_json(
-            self.directory / "sweep.json",
-            {"objective": self.objective, "direction": self.direction, "jobs": [asdict(j) for j in self.jobs]},
+            self.directory / RECORD,
+            {
+                "objective": self.objective,
+                "direction": self.direction,
+                "overrides": self.asked,
+                "command": [redact(argument) for argument in sys.argv[1:]],
+                "working_directory": str(Path.cwd()),
+                "process": self.process,
+                "host": socket.gethostname(),
+                "jobs": [asdict(j) for j in self.jobs],
+            },
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """The jobs as plain dicts for the table: of the overrides those that differ, folders from the sweep's on."""
-        common = set.intersection(*(set(job.overrides) for job in self.jobs)) if len(self.jobs) > 1 else set()
-        return [
-            asdict(job)
-            | {
-                "overrides": [o for o in job.overrides if o not in common],
-                "folder": job.folder and os.path.relpath(job.folder),
-            }
-            for job in self.jobs
-        ]
+        """The jobs as plain dicts for the table."""
+        return rows([asdict(job) for job in self.jobs])
 
     @property
     def unfinished(self) -> bool:
         """Whether any job did not complete."""
-        return any(job.status != "completed" for job in self.jobs)
+        return any(job.status != COMPLETED for job in self.jobs)
+
+
+def rows(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Jobs as a table shows them: of the overrides those that differ, folders from the working directory on."""
+    common = set.intersection(*(set(job["overrides"]) for job in jobs)) if len(jobs) > 1 else set()
+    return [
+        {
+            **job,
+            "overrides": [o for o in job["overrides"] if o not in common],
+            "folder": job["folder"] and os.path.relpath(job["folder"]),
+        }
+        for job in jobs
+    ]
+
+
+def runs_now(record: Mapping[str, Any]) -> bool:
+    """Whether the process that a sweep's record names is running; one of another host is taken to be."""
+    if not record.get("process"):
+        return False
+    return record.get("host") != socket.gethostname() or is_running(str(record["process"]))
+
+
+def find_unfinished(siblings: Path, asked: Sequence[str]) -> Path | None:
+    """The newest sweep of the same overrides that has jobs left to run; None where the newest such one has none.
+
+    Args:
+        siblings: the folder that holds the sweeps of this name.
+        asked: the overrides of the command line.
+    """
+    for file in sorted(siblings.glob(f"*/{RECORD}"), reverse=True):
+        record = read_json(file)
+        if "overrides" not in record or _compared(record["overrides"]) != _compared(asked) or runs_now(record):
+            continue
+        statuses = {job.get("status") for job in record.get("jobs", [])}
+        if statuses & {DRY_RUN, SUBMITTED}:
+            continue
+        return file.parent if statuses & TO_DO else None
+    return None
+
+
+def _compared(overrides: Sequence[str]) -> list[str]:
+    """The overrides that decide what is computed, not how it is watched or on what part of the machine it runs."""
+    not_compared = {*NOT_COMPARED, *(f"launch.{key}" for key in LAUNCH_NOT_COMPARED)}
+
+    def matters(override: str) -> bool:
+        key = override.partition("=")[0].lstrip("+~")
+        return key.split(".")[0] not in not_compared and ".".join(key.split(".")[:2]) not in not_compared
+
+    return sorted(redact(override) for override in overrides if matters(override))

@@ -261,14 +261,16 @@ class MismatchWatch:
             trainer._metrics["train"][name].append(value)
 
     def judge(self, trainer: Any, logs: dict[str, Any]) -> None:
-        """Warn where a training log tells of too large a mismatch: once, and again where it has tripled since.
+        """Warn where what was measured here is too much: once, and again where it has tripled since.
+
+        Of vLLM's mismatch, which TRL measures, the doctor tells (its rule `rollout_mismatch`).
 
         Args:
             trainer: TRL's.
-            logs: its log, of vLLM's mismatch or of the one measured here.
+            logs: its log.
         """
         mean = logs.get(f"{DIFFERENCE}/mean")
-        if mean is None or not mean > max(self._tolerance, 3 * self._warned):
+        if mean is None or self._filtered is None or not mean > max(self._tolerance, 3 * self._warned):
             return
         self._warned = mean
         attention = str(getattr(trainer.accelerator.unwrap_model(trainer.model).config, "_attn_implementation", ""))

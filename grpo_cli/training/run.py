@@ -23,6 +23,7 @@ from grpo_cli.rewards.combine import Combiner
 from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.rewards.guard.guarded import GuardedReward
 from grpo_cli.rewards.text import prompt_opens_think
+from grpo_cli.rollout import causes
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import read
@@ -284,7 +285,8 @@ def watch(config: dict[str, Any], recorder: Recorder, trainer: RunTrainer, stopp
     settings = settings_of(config.get("doctor"))
     if not settings.enabled or not recorder.enabled:
         return
-    facts = facts_of(trainer.args, config["reward"])
+    attention = str(getattr(trainer.accelerator.unwrap_model(trainer.model).config, "_attn_implementation", ""))
+    facts = facts_of(trainer.args, config["reward"], causes.likely(config, attention))
     doctor = Doctor(facts, settings, told=read(recorder.folder.doctor))
     watching = Watching(doctor, recorder, stop=stopping.ask)
     watching.begin()

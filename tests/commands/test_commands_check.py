@@ -65,6 +65,14 @@ def test_json_holds_findings_arithmetic_and_memory(check: Callable) -> None:
     assert told["memory"]["peak_bytes"] >= max(told["memory"]["phases"].values())
 
 
+def test_a_machine_with_gpus_can_be_checked_for_on_one_without(check: Callable) -> None:
+    here = check("launch=fsdp2", "--json")
+    assert here.returncode == 2 and json.loads(here.stdout)["memory"] is None, "among how many is not known"
+    done = check("launch=fsdp2", "launch.num_processes=8", "dry_run=true", "--json")
+    assert done.returncode == 0 and "a machine with 8." in done.stderr
+    assert json.loads(done.stdout)["arithmetic"]["world_size"] == 8
+
+
 def test_a_typo_is_told_as_grpo_train_tells_it(check: Callable) -> None:
     done = check("training.learnin_rate=1")
     assert done.returncode == 2

@@ -41,6 +41,18 @@ def test_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
     assert "    grpo-train resume=outputs/a/b\n" in summary(tmp_path, result, 90, shown="outputs/a/b")
 
 
+def test_a_kept_dora_adapter_is_not_shown_with_what_loads_it_wrongly(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    result = {"status": "completed", "step": 100, "max_steps": 100}
+    for adapter, told, untold in (
+        ('{"use_dora": true}', "AutoPeftModelForCausalLM.from_pretrained", "pipeline"),
+        ('{"use_dora": false}', "pipeline", "peft"),
+    ):
+        (tmp_path / "model" / "adapter_config.json").write_text(adapter)
+        text = summary(tmp_path, result, 100)
+        assert told in text and untold not in text
+
+
 def test_every_data_set_has_its_gain(tmp_path: Path) -> None:
     before = {"eval/held_out/accuracy": 0.1, "eval/hard/accuracy": 0.0, "eval/hard/level=2/accuracy": 0.0}
     after = {**dict.fromkeys(before, 0.5), "eval/hard/accuracy_gain_low": 0.1, "eval/hard/accuracy_gain_high": 0.9}

@@ -24,6 +24,7 @@ os.execv(command[0], [*command, *arguments])
 # These train nothing and run as they are.
 CHECK_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.check "$@"\n'
 CHAT_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.chat "$@"\n'
+SWEEP_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.sweep "$@"\n'
 EVAL_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.eval "$@"\n'
 REPORT_SHIM = f'#!/bin/sh\nexec {sys.executable} -m grpo_cli.commands.report "$@"\n'
 REWARD_SHIM = f"""#!{sys.executable}
@@ -41,6 +42,7 @@ def shell(tmp_path, warm_command):
     shims = {"grpo-train": SHIM, "grpo-check": CHECK_SHIM, "grpo-reward": REWARD_SHIM, "grpo-report": REPORT_SHIM}
     shims["grpo-chat"] = CHAT_SHIM
     shims["grpo-eval"] = EVAL_SHIM
+    shims["grpo-sweep"] = SWEEP_SHIM
     for name, shim in shims.items():
         (programs / name).write_text(shim.replace("COMMAND", repr(warm_command)), encoding="utf-8")
         (programs / name).chmod(0o755)

@@ -85,10 +85,18 @@ def test_rollout_mismatch():
             }
         )
 
-    assert "rollout_mismatch" not in found(changed("default_seed1", sampled(0.01, 1.0)))
-    assert found(changed("default_seed1", sampled(0.3, 1.0)))["rollout_mismatch"].severity == "warning"
-    assert "rollout_mismatch" in found(changed("default_seed1", sampled(0.01, 0.5)))
-    assert "rollout_mismatch" not in found(changed("default_seed1", sampled(0.3, 1.0)), max_mismatch=0.5)
+    def with_vllm(difference, ratio, **settings):
+        lines = changed("default_seed1", sampled(difference, ratio))
+        facts = {"measured_by_trl": True, "mismatch_causes": ["training.bf16=true rounds"]}
+        return found([{"facts": lines[0]["facts"] | facts}, *lines[1:]], **settings)
+
+    assert "rollout_mismatch" not in with_vllm(0.01, 1.0)
+    told = with_vllm(0.3, 1.0)["rollout_mismatch"]
+    assert told.severity == "warning" and told.cause == "Likely: training.bf16=true rounds."
+    assert "rollout_mismatch" in with_vllm(0.01, 0.5)
+    assert "rollout_mismatch" not in with_vllm(0.3, 1.0, max_mismatch=0.5)
+    own = changed("default_seed1", sampled(0.3, 0.5))
+    assert "rollout_mismatch" not in found(own), "the run measured it, and has said why"
 
 
 def test_throughput_halved_only_when_it_lasts():

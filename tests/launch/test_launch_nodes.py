@@ -53,8 +53,8 @@ def test_what_is_written_wins():
 @pytest.mark.parametrize(
     ("nodes", "words"),
     [
-        ({}, "launch.nodes.count=2"),
-        ({"count": 2}, "launch.nodes.rank=0 on the first node, 1 to 1 on the others"),
+        ({}, "write launch.nodes.count=2 launch.nodes.rank=0 launch.nodes.address=10.0.0.1 ("),
+        ({"count": 2}, "write launch.nodes.rank=0 launch.nodes.address=10.0.0.1 (rank: 0 on the first node, to 1 on"),
         ({"count": 2, "rank": 2}, "nodes are numbered 0 to 1"),
         ({"count": 2, "rank": 0}, "launch.nodes.address=10.0.0.1"),
         ({"count": "two"}, "launch.nodes.count=two must be a whole number"),

@@ -8,6 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 import grpo_cli
+from grpo_cli.commands._dry_run import command_line
 from grpo_cli.config.groups.launch import KINDS, LaunchConfig
 from grpo_cli.config.schema import defaults
 from grpo_cli.errors import ConfigError
@@ -150,6 +151,11 @@ def test_two_plans_of_one_folder_are_told_apart_and_name_this_process():
     one, two = plan(), plan()
     assert one.run_id != two.run_id
     assert is_running(one.env["GRPO_TRAIN_COMPOSER"])
+
+
+def test_a_printed_command_is_not_tied_to_the_process_that_printed_it():
+    shown = command_line(plan().env, plan().argv)
+    assert "GRPO_TRAIN_WORLD_SIZE=1" in shown and "GRPO_TRAIN_COMPOSER" not in shown and "GRPO_TRAIN_RUN=" not in shown
 
 
 def test_the_worker_imports_this_package_and_the_users_modules(tmp_path: Path, monkeypatch):

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from grpo_cli.config.schema import defaults
 from grpo_cli.errors import ConfigError
-from grpo_cli.launch.elsewhere import hardware_asked_for
+from grpo_cli.launch.elsewhere import hardware_asked_for, is_elsewhere
 from grpo_cli.launch.hardware import Gpu, Hardware
 from grpo_cli.launch.plan import plan_launch
 
@@ -42,7 +42,11 @@ def test_a_dry_run_without_gpus_is_for_a_machine_that_has_them(tmp_path, capsys)
     assert "a machine with 8" in capsys.readouterr().err
     own = config_file(tmp_path, distributed_type="MULTI_GPU", num_processes=4)
     assert len(hardware_asked_for(group(accelerate_config=own), none).usable_gpus) == 4
-    assert hardware_asked_for(group("fsdp2"), none) == none  # how many there would be is not said
+    assert len(hardware_asked_for(group("fsdp2"), none).usable_gpus) == 2, "how many is not said"
+    assert "launch.num_processes says for how many" in capsys.readouterr().err
+    made_up = hardware_asked_for(group("fsdp2", num_processes=4), none, server_gpus=2)
+    assert len(made_up.usable_gpus) == 6 and is_elsewhere(made_up)
+    assert not is_elsewhere(none) and not is_elsewhere(machine(2))
     assert hardware_asked_for(group("cpu", num_processes=2), none) == none
     assert hardware_asked_for(group("multi_gpu", num_processes=8), machine(2)) == machine(2)
 

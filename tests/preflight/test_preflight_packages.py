@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from grpo_cli.config.trl_fields import package_dir, read_fields
+from grpo_cli.launch.elsewhere import hardware_asked_for
+from grpo_cli.launch.hardware import Hardware
 from grpo_cli.preflight.packages import OPTIMIZERS, OTHER_TRACKERS, TRACKERS, package_problems
+from grpo_cli.preflight.rules.packages import missing
+from grpo_cli.preflight.situation import Situation
 
 # The optimizers that transformers makes out of torch alone.
 PLAIN = {"adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "adagrad", "rmsprop"}
@@ -54,3 +58,12 @@ def test_what_is_installed_or_not_asked_for_is_no_problem() -> None:
 def test_several_trackers_are_checked_one_by_one() -> None:
     (problem,) = package_problems(config(report_to=["none", "wandbb"]), on_cpu=True)
     assert problem.startswith("training.report_to cannot be wandbb; did you mean 'wandb'?")
+
+
+def test_what_a_made_up_machine_has_installed_is_not_known() -> None:
+    here = Hardware("box", "Linux", "CPU", 2, 2**34, (), "2.13.0", None)
+    asked = config() | {"launch": {"sharding": "zero2"}}
+    elsewhere = hardware_asked_for({"kind": "multi_gpu", "num_processes": 4}, here)
+    for hardware, severity in ((here, "error"), (elsewhere, "warning")):
+        (found,) = missing(Situation(asked, hardware, installed=lambda package: False))
+        assert found.severity == severity and found.install == "pip install deepspeed"

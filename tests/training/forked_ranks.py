@@ -53,7 +53,7 @@ def accelerate_environment(argv: Sequence[str]) -> dict[str, str]:
 def _launch(arguments: list[str], folder: Path) -> None:
     from omegaconf import DictConfig
 
-    from grpo_cli.commands._job import freeze_into
+    from grpo_cli.commands._folder import freeze_into
     from grpo_cli.commands._prepare import prepare
     from grpo_cli.config import compose
     from grpo_cli.config.freeze import as_dict

@@ -45,7 +45,7 @@ def run_worker(
 def _work(arguments: list[str], folder: Path, checkpoint: Path | None = None) -> None:
     from omegaconf import DictConfig
 
-    from grpo_cli.commands._job import freeze_into
+    from grpo_cli.commands._folder import freeze_into
     from grpo_cli.commands._prepare import prepare
     from grpo_cli.config import compose
     from grpo_cli.config.freeze import as_dict

@@ -35,6 +35,14 @@ class LaunchConfig:
         "auto",
         "CPU threads a process (OMP_NUM_THREADS); auto: usable cores // processes, unless already set.",
     )
+    slots: int | str = option(
+        1,
+        "Jobs of a multirun (-m) that run side by side, each with GPUs or CPU cores of its own; auto: as many as the "
+        "machine has room for.",
+    )
+    gpus_per_job: int | str = option(
+        "auto", "GPUs of each slot; auto: launch.num_processes where it is a number, else 1."
+    )
     grace_seconds: float = option(
         30.0, "Seconds the first Ctrl-C or SIGTERM waits for the step to end and its checkpoint to be saved."
     )

@@ -44,3 +44,9 @@ class SweepConfig:
     """How a multirun (-m) behaves."""
 
     fail_fast: bool = option(False, help="Stop the multirun at its first failed job; false: record it and go on.")
+    invalid: str = option(
+        "skip",
+        help="What is done about jobs whose configuration is refused, all of which are found before the first one "
+        "starts: skip (list them, run the rest) or fatal (list them, run none).",
+        choices=("skip", "fatal"),
+    )

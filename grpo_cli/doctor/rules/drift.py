@@ -17,7 +17,12 @@ _CLIPPED_SHARE = 0.1
 
 
 def rollout_mismatch(history: History, facts: Facts, settings: DoctorConfig) -> Iterator[Finding]:
-    """The rollout engine gives the sampled tokens other probabilities than the trainer does."""
+    """Tokens that vLLM sampled have other probabilities in the trainer.
+
+    With `model.generate` the run itself measures, warns, and names the cause (`training/mismatch.py`).
+    """
+    if not facts.measured_by_trl:
+        return
     recent, ratio = history.recent(_DIFFERENCE), history.recent(_RATIO)
     differs = bool(recent) and mean(recent) > settings.max_mismatch
     apart = bool(ratio) and not 0.8 <= mean(ratio) <= 1.25
@@ -32,13 +37,10 @@ def rollout_mismatch(history: History, facts: Facts, settings: DoctorConfig) -> 
         WARNING,
         "the rollout engine and the trainer disagree on how likely the completions are",
         " and ".join(told) + f" over the last {history.steps_of(recent or ratio)} steps{before}",
-        "Weights that reach the engine late, another precision or kernel there, or sampling filters (top_p, top_k) "
-        "that the trainer does not know of.",
-        (
-            "training.vllm_importance_sampling_correction=true",
-            "training.top_p=1.0 training.top_k=0",
-            "rollout=transformers",
-        ),
+        f"Likely: {'; '.join(facts.mismatch_causes)}."
+        if facts.mismatch_causes
+        else "Weights that reach the engine late, or another precision or kernel there.",
+        ("training.vllm_importance_sampling_correction=true", "rollout=transformers"),
     )
 
 

@@ -14,6 +14,7 @@ from grpo_cli.config.evaluation import as_entry
 from grpo_cli.data.check import required_data_files
 from grpo_cli.forecast.setup import setup_of
 from grpo_cli.forecast.states import states
+from grpo_cli.launch.elsewhere import is_elsewhere
 from grpo_cli.preflight.files import file_problems
 from grpo_cli.preflight.finding import ERROR, NOTE, WARNING, Finding, from_sentence
 from grpo_cli.preflight.show import size
@@ -68,7 +69,7 @@ def folder_in_use(situation: Situation) -> Iterator[Finding]:
 def disk_space(situation: Situation) -> Iterator[Finding]:
     """Room for the checkpoints and the model that the run will write."""
     setup = setup_of(situation)
-    if setup is None:
+    if setup is None or is_elsewhere(situation.hardware):  # of a made-up machine the disk is not known
         return
     top = Path(str(situation.folder or situation.config["paths"]["output_dir"]))
     try:

@@ -12,9 +12,10 @@ from grpo_cli.preflight.situation import Situation
 def launch(situation: Situation) -> Iterator[Finding]:
     """GPUs and processes asked for against those there are."""
     for sentence in situation.refused:
-        yield from_sentence(
-            "hardware.launch", sentence, why="The launch would fail, or wait for ranks that never come."
-        )
+        why = "The launch would fail, or wait for ranks that never come."
+        if " needs a GPU and " in sentence:
+            why += " dry_run=true checks for a machine with launch.num_processes GPUs."
+        yield from_sentence("hardware.launch", sentence, why=why)
 
 
 def cpu_only(situation: Situation) -> Iterator[Finding]:

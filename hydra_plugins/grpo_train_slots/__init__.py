@@ -1,0 +1,1 @@
+"""Hydra plugin of grpo-train: multirun jobs on slots."""
