@@ -40,17 +40,18 @@ def compact_charts(scene: Scene) -> RenderableType | None:
     """The same in one line each: name, value, change, sparkline."""
     state, rows = scene.state, []
     wide = scene.width >= 48
-    for name, points, style in (
-        (f"held-out {state.held_out_name}" if wide else "held-out", state.held_out, GOOD),
-        ("reward", state.rewards, ACCENT),
+    for name, points, style, evaluations in (
+        (f"held-out {state.held_out_name}" if wide else "held-out", state.held_out, GOOD, True),
+        ("reward", state.rewards, ACCENT, False),
     ):
         if not points:
             continue
-        row = line((f"{name:<{19 if wide else 10}}", DIM), _change(scene, points), "  ")
+        margin = state.held_out_margin if wide and evaluations else None
+        row = line((f"{name:<{19 if wide else 10}}", DIM), _change(scene, points, margin), "  ")
         columns = min(40, scene.width - row.cell_len)
         if columns >= 4:
             bars = buckets([v for _, v in points], columns)
-            low, high = _range(points, evaluations=points is state.held_out)
+            low, high = _range(points, evaluations)
             row.append(chart(bars, 1, low, high, scene.glyphs.levels)[0], style)
         rows.append(row)
     return Group(*rows) if rows else None
@@ -65,8 +66,8 @@ def _range(points: list[Point], evaluations: bool) -> tuple[float, float]:
     return (low, high) if high > low else (min(low, 0.0), max(high, 0.0) or 1.0)
 
 
-def _change(scene: Scene, points: list[Point]) -> Text:
-    """`0.10 → 0.94  +0.84`: from the first value (before training, for an evaluation) to the last."""
+def _change(scene: Scene, points: list[Point], margin: float | None = None) -> Text:
+    """`0.10 → 0.94  +0.84 ±0.04`: from the first value (before training, for an evaluation) to the last, how surely."""
     first, last = points[0][1], points[-1][1]
     if len(points) == 1:
         return line((fmt.decimal(last), BOLD))
@@ -76,6 +77,7 @@ def _change(scene: Scene, points: list[Point]) -> Text:
         (f"{fmt.decimal(first)} {scene.glyphs.arrow} ", DIM),
         (fmt.decimal(last), BOLD),
         (f"  {fmt.signed(gain)}", f"bold {style}"),
+        (fmt.margin(margin), DIM),
     )
 
 
@@ -86,7 +88,7 @@ def _box(
     body = [line()] * ROWS
     if points:
         title.append(f" {scene.glyphs.dot} step {points[-1][0]:,}", DIM)
-        change = _change(scene, points)
+        change = _change(scene, points, scene.state.held_out_margin if evaluations else None)
         low, high = _range(points, evaluations)
         labels = [fmt.decimal(high), *[""] * (ROWS - 2), fmt.decimal(low)]
         margin = max(map(len, labels))

@@ -116,3 +116,8 @@ def duration(seconds: float | None) -> str:
 def signed(value: float) -> str:
     """A difference with its sign: `+0.52`."""
     return f"{value:+.2f}"
+
+
+def margin(half_width: float | None) -> str:
+    """How sure a difference is, behind it: ` ±0.04`; nothing where that is not known."""
+    return "" if half_width is None else f" ±{decimal(half_width)}"

@@ -96,11 +96,15 @@ def train_line(record: dict[str, Any], state: RunState) -> str:
 
 
 def eval_line(record: dict[str, Any], state: RunState) -> str:
-    """`eval step 10: accuracy 0.62 (+0.52)`; the difference is to the first evaluation."""
+    """`eval step 10: accuracy 0.62 (+0.52 ±0.04)`; the difference is to the first evaluation."""
     value = number(record, state.held_out_key)
     points = state.held_out
     first = points[0][1] if len(points) > 1 else None
-    change = f" ({fmt.signed(value - first)})" if value is not None and first is not None else ""
+    change = (
+        f" ({fmt.signed(value - first)}{fmt.margin(state.held_out_margin)})"
+        if value is not None and first is not None
+        else ""
+    )
     if not change and record.get("step") == 0:
         change = " (before training)"
     return f"eval step {record.get('step', 0)}: {state.held_out_name} {fmt.decimal(value)}{change}"

@@ -115,6 +115,13 @@ class RunState:
         return [(s, v) for s, v in points if v is not None and math.isfinite(v)]
 
     @property
+    def held_out_margin(self) -> float | None:
+        """Half the width of the 95 % interval of the gain, at the last evaluation; None where it recorded none."""
+        last = self.evals[-1] if self.evals else {}
+        low, high = (number(last, f"{self.held_out_key}_gain_{end}") for end in ("low", "high"))
+        return None if low is None or high is None else (high - low) / 2
+
+    @property
     def reward_means(self) -> dict[str, float]:
         """Mean of every single reward in the last training log, by the reward's name."""
         means = {}

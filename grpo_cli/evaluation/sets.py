@@ -9,10 +9,12 @@ from typing import Any
 
 from datasets import Dataset
 
+from grpo_cli.config.suggest import nearest
 from grpo_cli.data.evaluation_rows import load_rows
 from grpo_cli.errors import ConfigError
 from grpo_cli.evaluation.blocks import Request, Sampling, make_requests
 from grpo_cli.evaluation.metrics import HELD_OUT
+from grpo_cli.evaluation.summary import tag_text
 
 MOST_TAG_VALUES = 100
 
@@ -103,3 +105,26 @@ def _tag_problems(sets: Sequence[EvaluationSet], tags: Sequence[str]) -> list[st
                     f"metrics of its own; name one with {MOST_TAG_VALUES} at most."
                 )
     return problems
+
+
+def meant_by(metric: str, sets: Sequence[EvaluationSet]) -> str | None:
+    """The metric that was meant by one of a tag's value that no row has.
+
+    Values are known only once the rows are loaded: the rest of a name is checked before the run starts.
+
+    Args:
+        metric: a full name; without a tag (`eval/hard/accuracy`) there is nothing to look for.
+        sets: the data sets.
+
+    Returns:
+        The nearest metric that is measured; None where the one that is asked for is.
+    """
+    _, _, rest = metric.partition("/")
+    dataset, _, rest = rest.partition("/")
+    tag, _, name = rest.rpartition("/")
+    column, equals, value = tag.partition("=")
+    found = [row[column] for one in sets if one.name == dataset for row in one.rows if row.get(column) is not None]
+    values = sorted({tag_text(known) for known in found})
+    if not equals or value in values or not values:
+        return None
+    return f"eval/{dataset}/{column}={nearest(value, values, 0.0) or values[0]}/{name}"

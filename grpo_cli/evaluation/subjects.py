@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -184,6 +184,5 @@ def _refuse_misspelled(word: str) -> None:
         raise ConfigError("grpo-eval evaluates under one configuration: leave out -m; give several models instead.")
     if word.startswith("--") and nearest(word, ["--json"], 0.8):
         raise ConfigError(f"There is no option {word}; did you mean --json?")
-    known: Mapping[str, str] = {"checkpoint": "checkpoints", "endpoints": "endpoint", "models": "model", "runs": "run"}
-    if name in known:
-        raise ConfigError(f"{name}: no such key; did you mean {known[name]}?")
+    if name not in OWN and (meant := nearest(name, OWN, 0.8)):
+        raise ConfigError(f"{name}: no such key; did you mean {meant}?")

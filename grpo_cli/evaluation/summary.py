@@ -170,9 +170,13 @@ def text_of(completion: Any) -> str:
 
 
 def _tag(record: Record, column: str) -> str | None:
-    """A tag's value as it stands in a metric's name."""
     value = (record.get("columns") or {}).get(column)
-    return None if value is None else " ".join(str(value).replace("/", "_").split())
+    return None if value is None else tag_text(value)
+
+
+def tag_text(value: object) -> str:
+    """A tag's value as it stands in a metric's name."""
+    return " ".join(str(value).replace("/", "_").split())
 
 
 def _present(values: Iterable[float | None]) -> list[float]:

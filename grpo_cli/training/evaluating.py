@@ -15,7 +15,7 @@ from grpo_cli.evaluation.held_out import HeldOutEvaluation
 from grpo_cli.evaluation.metrics import HELD_OUT
 from grpo_cli.evaluation.scoring import Scorer
 from grpo_cli.evaluation.selection import Selection, due
-from grpo_cli.evaluation.sets import EvaluationSet, build_sets
+from grpo_cli.evaluation.sets import EvaluationSet, build_sets, meant_by
 from grpo_cli.preflight.objective import TRAIN_PREFIX
 from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.jsonl import read, write_json
@@ -73,6 +73,11 @@ def build_evaluation(
             raise ConfigError(
                 f"evaluation.{key}.metric={metric} is measured on held-out rows, and there are none; write "
                 "dataset.test_size=<how many> or name data in evaluation.datasets."
+            )
+        if metric and (meant := meant_by(metric, sets)):
+            raise ConfigError(
+                f"evaluation.{key}.metric: no row has the value in {metric}; did you mean '{meant}'? "
+                f"Write 'evaluation.{key}.metric=\"{meant}\"'."
             )
     return HeldOutEvaluation(trainer, sets, scorer, settings, sampling, recorder) if sets else None
 

@@ -76,6 +76,7 @@ def test_checkpoints_are_found_by_step(run_folder):
         (["model=embedded", "checkpoints=all"], "name it with run="),
         (["endpoint=http://localhost:1/v1"], "name its models with model="),
         (["run={run}", "checkpoint=all"], "did you mean checkpoints?"),
+        (["run={run}", "checkpionts=all"], "did you mean checkpoints?"),
         (["run={run}", "--jsno"], "did you mean --json?"),
         (["run={run}", "fresh=maybe"], "write fresh=true or fresh=false"),
         (["run={run}", "-m"], "leave out -m"),

@@ -5,7 +5,7 @@ import pytest
 from grpo_cli.errors import ConfigError
 from grpo_cli.evaluation.blocks import Sampling
 from grpo_cli.evaluation.scoring import Scorer, evaluation_guard
-from grpo_cli.evaluation.sets import build_sets, chosen_rows
+from grpo_cli.evaluation.sets import build_sets, chosen_rows, meant_by
 from grpo_cli.rewards.build import RewardContext
 from grpo_cli.training.evaluating import seen_in_training
 
@@ -67,6 +67,12 @@ def test_a_tag_is_a_column_with_few_values(rows):
         sets_of(datasets={"hard": rows}, tags=["levle"])
     with pytest.raises(ConfigError, match="the column 'id' of hard has 300 values"):
         sets_of(datasets={"hard": rows}, tags=["id"])
+
+
+def test_a_metric_of_a_tags_value_that_no_row_has_is_not_measured(rows):
+    sets = sets_of(datasets={"hard": rows}, tags=["level"])
+    assert meant_by("eval/hard/level=21/accuracy", sets) in ("eval/hard/level=2/accuracy", "eval/hard/level=1/accuracy")
+    assert meant_by("eval/hard/level=2/accuracy", sets) is None and meant_by("eval/hard/accuracy", sets) is None
 
 
 def test_a_data_set_without_what_a_reward_needs_is_refused(tmp_path):

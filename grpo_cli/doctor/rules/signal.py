@@ -130,6 +130,7 @@ def loss_zero(history: History, facts: Facts, settings: DoctorConfig) -> Iterato
         INFO,
         "a loss of 0 is normal here",
         f"loss {max(abs(p.value) for p in losses):.1g} at most, gradient norm {number(mean(norms))}",
-        "Advantages are centred in their group and the policy is the one that sampled, so the loss is 0 in value while "
-        "its gradient is not; watch the reward and the held-out evaluation instead.",
+        "GRPO compares the answers to one prompt with each other: what counts for the better ones counts against the "
+        "worse, and adds up to 0. The gradient does not, so the model learns all the same; watch the reward and the "
+        "held-out evaluation instead.",
     )
