@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from grpo_cli import __version__
-from grpo_cli.errors import EXIT_DONE, EXIT_SIGINT, GrpoTrainError
+from grpo_cli.commands._console import run_command
+from grpo_cli.errors import EXIT_DONE
 
 HELP = """\
 grpo-chat: talk to a trained model, beside the one it was trained from
@@ -40,24 +40,7 @@ def main() -> int:
     Returns:
         The exit code: 0 done, 2 the run or a setting is wrong, 130 interrupted.
     """
-    argv = sys.argv[1:]
-    if any(argument in ("-h", "--help") for argument in argv):
-        print(HELP, end="")
-        return EXIT_DONE
-    if "--version" in argv:
-        print(f"grpo-chat {__version__}")
-        return EXIT_DONE
-    try:
-        return _talk(argv)
-    except GrpoTrainError as error:
-        for line in str(error).splitlines():
-            print(f"grpo-chat: {line}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone (… | head)
-        return EXIT_DONE
-    except KeyboardInterrupt:
-        return EXIT_SIGINT
+    return run_command("grpo-chat", HELP, _talk)
 
 
 def _talk(argv: list[str]) -> int:

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grpo_cli.errors import EXIT_DONE, EXIT_SIGINT, ConfigError, GrpoTrainError
+from grpo_cli.commands._console import run_command
+from grpo_cli.errors import EXIT_DONE, ConfigError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -55,29 +56,10 @@ def main() -> int:
     Returns:
         The exit code: 0 done, 1 failed, 2 the configuration is wrong, 130 interrupted.
     """
-    argv = sys.argv[1:]
-    if not argv or "-h" in argv or "--help" in argv:
-        print(HELP, end="")
-        return EXIT_DONE
-    if "--version" in argv:
-        from grpo_cli import __version__
-
-        print(f"grpo-eval {__version__}")
-        return EXIT_DONE
-    try:
-        _run(argv)
-    except GrpoTrainError as error:
-        for line in str(error).splitlines():
-            print(f"grpo-eval: {line}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone (… | head)
-    except KeyboardInterrupt:
-        return EXIT_SIGINT
-    return EXIT_DONE
+    return run_command("grpo-eval", HELP, _run, needs_arguments=True)
 
 
-def _run(argv: list[str]) -> None:
+def _run(argv: list[str]) -> int:
     from grpo_cli.evaluation.subjects import understand
 
     asked = understand(argv)
@@ -87,6 +69,7 @@ def _run(argv: list[str]) -> None:
     from grpo_cli.config.compose import run
 
     run(asked.overrides, lambda cfg, _: _evaluate(cfg, asked), program="grpo-eval")
+    return EXIT_DONE
 
 
 def _evaluate(cfg: DictConfig, asked: Asked) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from grpo_cli.errors import EXIT_DONE, EXIT_SIGINT, ConfigError, GrpoTrainError
+from grpo_cli.commands._console import run_command
+from grpo_cli.errors import EXIT_DONE, ConfigError
 
 HELP = """\
 grpo-report: one HTML file about a run: did it learn, what happened on the way, every completion
@@ -59,28 +60,10 @@ def main() -> int:
     Returns:
         The exit code: 0 done, 1 the two runs of `diff` differ, 2 wrong arguments, 130 interrupted.
     """
-    try:
-        return _run(sys.argv[1:])
-    except GrpoTrainError as error:
-        for line in error.problems:
-            print(f"grpo-report: {line}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone (… | head)
-        return EXIT_DONE
-    except KeyboardInterrupt:
-        return EXIT_SIGINT
+    return run_command("grpo-report", HELP, _run)
 
 
 def _run(argv: list[str]) -> int:
-    if any(a in ("-h", "--help") for a in argv):
-        print(HELP, end="")
-        return EXIT_DONE
-    if "--version" in argv:
-        from grpo_cli import __version__
-
-        print(f"grpo-report {__version__}")
-        return EXIT_DONE
     if argv[:1] == ["diff"]:
         return _diff(argv[1:])
     options = parse(argv)

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grpo_cli import __version__
+from grpo_cli.commands._console import run_command
 from grpo_cli.config.suggest import did_you_mean
-from grpo_cli.errors import EXIT_DONE, EXIT_FAILED, EXIT_SIGINT, ConfigError, GrpoTrainError
+from grpo_cli.errors import EXIT_DONE, EXIT_FAILED, ConfigError
 from grpo_cli.trial.options import take_options, whole_number
 
 if TYPE_CHECKING:
@@ -54,26 +54,10 @@ def main() -> int:
     Returns:
         The exit code: 0 clean, 1 findings, 2 the configuration is wrong, 130 interrupted.
     """
-    try:
-        return _run(sys.argv[1:])
-    except GrpoTrainError as error:
-        for line in str(error).splitlines():
-            print(f"grpo-reward: {line}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone (… | head)
-        return EXIT_DONE
-    except KeyboardInterrupt:
-        return EXIT_SIGINT
+    return run_command("grpo-reward", HELP, _run, needs_arguments=True)
 
 
 def _run(argv: list[str]) -> int:
-    if not argv or any(a in ("-h", "--help") for a in argv):
-        print(HELP, end="")
-        return EXIT_DONE
-    if argv[0] == "--version":
-        print(f"grpo-reward {__version__}")
-        return EXIT_DONE
     command, rest = argv[0], argv[1:]
     if command == "try":
         return _try(rest)

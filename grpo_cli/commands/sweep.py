@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from grpo_cli.errors import EXIT_DONE, EXIT_SIGINT, ConfigError, GrpoTrainError, RunError
+from grpo_cli.commands._console import run_command
+from grpo_cli.errors import EXIT_DONE, ConfigError, RunError
 
 _HELP = """\
 grpo-sweep: a multirun (grpo-train -m …) by its folder, from any terminal.
@@ -32,28 +33,10 @@ def main() -> int:
     Returns:
         The exit code: 0 done, 1 the sweep could not be stopped, 2 wrong arguments; of `resume` grpo-train's own.
     """
-    try:
-        return _run(sys.argv[1:])
-    except GrpoTrainError as error:
-        for line in error.problems:
-            print(f"grpo-sweep: {line}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone (… | head)
-        return EXIT_DONE
-    except KeyboardInterrupt:
-        return EXIT_SIGINT
+    return run_command("grpo-sweep", _HELP, _run, needs_arguments=True)
 
 
 def _run(argv: list[str]) -> int:
-    if not argv or any(a in ("-h", "--help") for a in argv):
-        print(_HELP, end="")
-        return EXIT_DONE
-    if "--version" in argv:
-        from grpo_cli import __version__
-
-        print(f"grpo-sweep {__version__}")
-        return EXIT_DONE
     from grpo_cli.config.suggest import did_you_mean
 
     commands = ["status", "resume", "cancel"]

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from grpo_cli.display.state import RunState, number
+from grpo_cli.display.state import RunState
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.metrics import number
 
 CHUNK = 1 << 20
 """Bytes read at a time; a long history is taken in several reads within one poll."""

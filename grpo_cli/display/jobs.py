@@ -10,7 +10,7 @@ from rich.table import Table
 
 from grpo_cli.display import formatting as fmt
 from grpo_cli.display.console import BOLD, DIM, GOOD, STATUS_STYLES, make_console
-from grpo_cli.display.state import number
+from grpo_cli.runs.metrics import number
 
 NOT_STARTED = "not started"
 

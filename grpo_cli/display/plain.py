@@ -7,7 +7,8 @@ from typing import Any
 from grpo_cli.display import formatting as fmt
 from grpo_cli.display.base import Display
 from grpo_cli.display.findings import finding_lines
-from grpo_cli.display.state import RunState, number
+from grpo_cli.display.state import RunState
+from grpo_cli.runs.metrics import number
 
 
 class PlainDisplay(Display):

@@ -9,21 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from grpo_cli.runs.metrics import number
+
 RECENT_STEPS = 32
 """Steps whose duration the rate is taken from: long enough to average over several generation batches."""
 
 Point = tuple[int, float]
-
-
-def number(record: Mapping[str, Any], key: str) -> float | None:
-    """Read a metric: NaN and infinities are stored as text, a missing or unusable value is None."""
-    value = record.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None
 
 
 def shown_metric(record: Mapping[str, Any]) -> str | None:

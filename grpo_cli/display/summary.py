@@ -15,8 +15,9 @@ from grpo_cli.display import formatting as fmt
 from grpo_cli.display.console import ACCENT, BAD, BOLD, DIM, GOOD, STATUS_STYLES, WARN, make_console
 from grpo_cli.display.findings import finding_lines
 from grpo_cli.display.follow import Follower
-from grpo_cli.display.state import RunState, number, shown_metric
+from grpo_cli.display.state import RunState, shown_metric
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.metrics import number
 from grpo_cli.runs.result import read_json
 
 

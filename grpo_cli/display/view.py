@@ -29,7 +29,7 @@ from grpo_cli.display.console import (
 )
 from grpo_cli.display.findings import findings
 from grpo_cli.display.scene import Scene
-from grpo_cli.display.state import number
+from grpo_cli.runs.metrics import number
 
 PROGRESS, CHARTS, COMPACT_CHARTS = 100, 55, 70
 """Importance of the progress line, and of the charts in their boxes and as one line each."""

@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from grpo_cli.display.formatting import message_text, one_line
-from grpo_cli.report.read import Record, number
+from grpo_cli.report.read import Record
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.metrics import number
 
 PART_CHARACTERS = 300_000
 """Text in one part: unpacked in a few milliseconds, and a fraction of it in the page."""

@@ -11,10 +11,11 @@ from grpo_cli.report.curves import compared
 from grpo_cli.report.formats import change, duration, show
 from grpo_cli.report.markup import Markup, breakable, el, join
 from grpo_cli.report.page import curves_part, document, navigation, section
-from grpo_cli.report.read import Run, number
+from grpo_cli.report.read import Run
 from grpo_cli.report.sections import STATUS, table
 from grpo_cli.report.settings import differing
 from grpo_cli.report.summary import NEUTRAL, Summary, interval_words, summarise
+from grpo_cli.runs.metrics import number
 
 
 def comparison_page(runs: Sequence[Run]) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from grpo_cli.report import held_out
 from grpo_cli.report.charts import Chart, Draft, recoloured
 from grpo_cli.report.formats import COUNT, PERCENT, SCIENTIFIC, SECONDS, capital
-from grpo_cli.report.read import Record, Run, names, number, series
+from grpo_cli.report.read import Record, Run, names, series
+from grpo_cli.runs.metrics import number
 
 MOST_TAGS = 8
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grpo_cli.report.formats import NUMBER, PERCENT
-from grpo_cli.report.read import Record, names, number
+from grpo_cli.report.read import Record, names
+from grpo_cli.runs.metrics import number
 
 HELD_OUT = "held_out"
 BESIDE = ("_low", "_high", "_gain", "_gain_low", "_gain_high")

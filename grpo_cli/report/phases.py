@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from grpo_cli.report.read import Run, number
+from grpo_cli.report.read import Run
+from grpo_cli.runs.metrics import number
 
 ORDER = ("starting", "loading data", "loading model", "training", "evaluating", "saving")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from grpo_cli.errors import ConfigError
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import read
+from grpo_cli.runs.metrics import number
 from grpo_cli.runs.result import read_json, read_result
 
 Record = dict[str, Any]
@@ -90,17 +91,6 @@ def by_step(records: Iterable[Record]) -> list[Record]:
             earlier = latest.get(int(step), {}) if record.get("kind") == "eval" else {}
             latest[int(step)] = {**earlier, **record}
     return [latest[step] for step in sorted(latest)]
-
-
-def number(record: Mapping[str, Any], key: str) -> float | None:
-    """A metric; NaN and infinities are stored as text; None where it is missing or no number."""
-    value = record.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None
 
 
 def series(records: Sequence[Record], key: str) -> list[tuple[int, float]]:

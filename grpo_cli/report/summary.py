@@ -9,7 +9,8 @@ from statistics import fmean, variance
 from grpo_cli.report import held_out
 from grpo_cli.report.formats import NUMBER, THIN, capital, change, duration, show
 from grpo_cli.report.held_out import Gain
-from grpo_cli.report.read import Run, number, series
+from grpo_cli.report.read import Run, series
+from grpo_cli.runs.metrics import number
 
 GOOD, BAD, WARNING, NEUTRAL = "good", "bad", "warning", "neutral"
 FEWEST_LOGS = 6

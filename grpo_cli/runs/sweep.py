@@ -13,7 +13,7 @@ from typing import Any
 from grpo_cli.launch.identity import is_running, own_identity
 from grpo_cli.runs.jsonl import write_json
 from grpo_cli.runs.provenance import redact
-from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, RUNNING, read_json
+from grpo_cli.runs.result import FAILED, INTERRUPTED, RUNNING, read_json
 from grpo_cli.runs.resume import LAUNCH_NOT_COMPARED, NOT_COMPARED
 
 NOT_STARTED, INVALID, DRY_RUN, SUBMITTED = "not started", "invalid", "dry run", "submitted"
@@ -100,11 +100,6 @@ class Sweep:
     def rows(self) -> list[dict[str, Any]]:
         """The jobs as plain dicts for the table."""
         return rows([asdict(job) for job in self.jobs])
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether any job did not complete."""
-        return any(job.status != COMPLETED for job in self.jobs)
 
 
 def rows(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
