@@ -17,46 +17,46 @@ from datasets import Dataset
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from grpo_cli.data.lengths import longest_first, prompt_tokens
-from grpo_cli.data.load import Data
 from grpo_cli.errors import RunError
 from grpo_cli.forecast.measured import BACKWARD, GENERATION, LOGPROBS, OPTIMIZER, REWARD, rank_file
-from grpo_cli.rewards.guard.guard import Guard
-from grpo_cli.rewards.guard.guarded import GuardedReward
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_json
 from grpo_cli.runs.recorder import Recorder
-from grpo_cli.training.auto import Resolved
+from grpo_cli.training.build import build_trainer
+from grpo_cli.training.parts import Parts, gathered_parts
 from grpo_cli.training.phases import PhaseMeter
-from grpo_cli.training.run import build_trainer
 from grpo_cli.training.trainer import RunTrainer
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 
-def measure(
-    config: dict[str, Any],
-    folder: RunFolder,
-    recorder: Recorder,
-    *,
-    tokenizer: Any,
-    data: Data,
-    guard: Guard,
-    judges: list[GuardedReward],
-    resolved: list[Resolved],
-    started: float,
-) -> int:
-    """Take two steps and leave what they took in this rank's file; in place of `grpo_cli.training.run.train`.
+def measure(config: dict[str, Any], folder: RunFolder) -> int:
+    """Take two steps and leave what they took in this rank's file; in place of `grpo_cli.training.run.run`.
+
+    Args:
+        config: the frozen configuration as plain containers.
+        folder: a folder for the time of the probe.
+
+    Returns:
+        0.
 
     Raises:
+        ConfigError: the configuration, data or model cannot be used.
         RunError: a phase ran out of memory; the rank's file says which.
     """
+    with gathered_parts(config, folder) as parts:
+        return take_steps(parts)
+
+
+def take_steps(parts: Parts) -> int:
+    """Take the two steps, with data and rewards at hand: the second half of `measure`."""
+    recorder, training = parts.recorder, parts.config["training"]
     recorder.phase("loading model")
-    training = config["training"]
     training["generation_kwargs"] = {**(training.get("generation_kwargs") or {}), **full_length(training)}
-    note = Account(rank_file(folder.root, int(os.environ.get("RANK", "0"))))
+    note = Account(rank_file(parts.folder.root, int(os.environ.get("RANK", "0"))))
     try:
-        trainer = build_trainer(config, folder, recorder, tokenizer=tokenizer, data=data, guard=guard)
-        trainer.train_dataset = longest_rows(data.train, tokenizer, trainer.args)
+        trainer = build_trainer(parts)
+        trainer.train_dataset = longest_rows(parts.data.train, parts.tokenizer, trainer.args)
         note.describe(trainer)
         trainer.add_callback(instrument(trainer, note, recorder))
         recorder.phase("measuring")

@@ -40,13 +40,14 @@ def main(arguments: list[str]) -> int:
     try:
         from omegaconf import OmegaConf
 
-        from grpo_cli.training.run import require_config, run
+        from grpo_cli.training.parts import require_config
+        from grpo_cli.training.run import run
 
         config = require_config(OmegaConf.to_container(OmegaConf.load(folder.config), resolve=True))
         if "--probe" in arguments:
             from grpo_cli.training.probe import measure
 
-            return run(config, folder, measure)
+            return measure(config, folder)
         stopped_by = run(config, folder)
     except BaseException as error:
         if isinstance(error, SystemExit | KeyboardInterrupt):

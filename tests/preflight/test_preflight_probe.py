@@ -129,6 +129,7 @@ def test_how_a_failed_probe_is_told(ranks: list[Rank], error: str, code: str, sa
 def test_memory_that_runs_out_is_noted_with_its_phase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from grpo_cli.runs.recorder import Recorder
     from grpo_cli.training import probe
+    from grpo_cli.training.parts import Parts
 
     def build(*_: object, **__: object) -> None:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:120] DefaultCPUAllocator: can't allocate memory")
@@ -136,10 +137,7 @@ def test_memory_that_runs_out_is_noted_with_its_phase(tmp_path: Path, monkeypatc
     monkeypatch.setattr(probe, "build_trainer", build)
     folder = RunFolder(tmp_path)
     with pytest.raises(RunError, match="out of memory in the phase 'loading the model'"):
-        probe.measure(
-            {"training": {}}, folder, Recorder(folder), tokenizer=None, data=None, guard=None, judges=None, resolved=[],
-            started=0.0,
-        )  # fmt: skip
+        probe.take_steps(Parts({"training": {}}, folder, Recorder(folder), None, None, None, [], []))
     noted = json.loads((tmp_path / "probe-rank0.json").read_text())
     assert noted["out_of_memory"] and noted["phase"] == "loading the model"
 
