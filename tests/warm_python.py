@@ -34,7 +34,7 @@ PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signa
 STAND_IN = """#!{python} -ISB
 import os, sys
 arguments = sys.argv[1:]
-if arguments[:2] == ["-m", "grpo_cli.commands.sweep_job"]:
+if arguments[:2] == ["-m", "grpo_cli.sweep.job_process"]:
     os.execv({python!r}, [{python!r}, "-c", {as_job!r}, {stand_in!r}, *arguments[2:]])
 if len(arguments) < 2 or arguments[0] != "-m" or arguments[1] not in {heavy!r}:
     os.execv({python!r}, [{python!r}, *arguments])
@@ -57,7 +57,7 @@ os._exit(code)
 _AS_COMMAND = "import runpy, sys; sys.executable = sys.argv.pop(1); sys.path.insert(0, ''); "
 _AS_COMMAND += "runpy.run_module('grpo_cli.commands.train', run_name='__main__', alter_sys=True)"
 # And a job of a sweep that runs its jobs side by side.
-_AS_JOB = _AS_COMMAND.replace("sys.path.insert(0, ''); ", "").replace("commands.train", "commands.sweep_job")
+_AS_JOB = _AS_COMMAND.replace("sys.path.insert(0, ''); ", "").replace("commands.train", "sweep.job_process")
 
 
 def command(stand_in: Path) -> list[str]:

@@ -169,9 +169,9 @@ def check_job(cfg: DictConfig, data: bool = False, probe: bool = False) -> Repor
     """
     from hydra.core.hydra_config import HydraConfig
 
-    from grpo_cli.commands._prepare import machine_for, make_absolute, translate
     from grpo_cli.config.compose import discard_empty, run_folder
     from grpo_cli.config.freeze import as_dict
+    from grpo_cli.jobs.prepare import machine_for, make_absolute, translate
     from grpo_cli.preflight.report import light_report
     from grpo_cli.preflight.situation import situation_of
 

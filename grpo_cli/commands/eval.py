@@ -74,11 +74,11 @@ def _run(argv: list[str]) -> int:
 
 def _evaluate(cfg: DictConfig, asked: Asked) -> None:
     """Evaluate under a checked configuration, inside a job of Hydra's, and show what came out."""
-    from grpo_cli.commands._prepare import make_absolute, translate
     from grpo_cli.config.compose import discard_empty, run_folder
     from grpo_cli.config.evaluation import as_entry
     from grpo_cli.config.freeze import as_dict
     from grpo_cli.data.check import required_data_files
+    from grpo_cli.jobs.prepare import make_absolute, translate
     from grpo_cli.preflight.files import file_problems
 
     discard_empty(run_folder(), Path(cfg.paths.output_dir))  # Hydra made it, and nothing is trained here

@@ -89,9 +89,9 @@ def _try(argv: list[str]) -> int:
 
 def _tried(cfg: DictConfig, rows: int, options: dict[str, str]) -> int:
     """Try the rewards of a checked config, and show what was found."""
-    from grpo_cli.commands._prepare import make_absolute, translate
     from grpo_cli.config.compose import discard_empty, run_folder
     from grpo_cli.config.freeze import as_dict
+    from grpo_cli.jobs.prepare import make_absolute, translate
     from grpo_cli.preflight.files import file_problems
     from grpo_cli.trial.progress import progress
 

@@ -1,4 +1,4 @@
-"""`grpo-train`: from a command line to a checked config; the run itself is `grpo_cli.commands._job.run_job`.
+"""`grpo-train`: from a command line to a checked config; the run itself is `grpo_cli.jobs.job.run_job`.
 
 Nothing is imported here that takes time: --help answers before Hydra is loaded, a typo before torch could be.
 """
@@ -59,7 +59,7 @@ def _exit_code(command: Callable[[], None]) -> int:
     try:
         command()
         if sweep := _sweep_of_this_process():
-            sys.modules["grpo_cli.commands._sweep"].finish(sweep)
+            sys.modules["grpo_cli.sweep.multirun"].finish(sweep)
     except GrpoTrainError as error:
         # One problem a line, the program's name before each, as compilers do.
         for line in str(error).splitlines():
@@ -90,12 +90,12 @@ def _close_sweep(code: int) -> int:
     for job in sweep.jobs:
         if job.error:
             print(f"job {job.number}: {job.error.splitlines()[0]}", file=sys.stderr)
-    return code or sys.modules["grpo_cli.commands._sweep"].sweep_exit_code(sweep)
+    return code or sys.modules["grpo_cli.sweep.multirun"].sweep_exit_code(sweep)
 
 
 def _sweep_of_this_process() -> Sweep | None:
     """The multirun that has been run, if one has."""
-    module = sys.modules.get("grpo_cli.commands._sweep")
+    module = sys.modules.get("grpo_cli.sweep.multirun")
     return module.current_sweep() if module else None
 
 
@@ -107,10 +107,10 @@ def _run_job(cfg: DictConfig, overrides: list[str]) -> float | None:
     from hydra.types import RunMode
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        from grpo_cli.commands._sweep import run_in_sweep
+        from grpo_cli.sweep.multirun import run_in_sweep
 
         return run_in_sweep(cfg, overrides)
-    from grpo_cli.commands._job import run_job
+    from grpo_cli.jobs.job import run_job
 
     finished = run_job(cfg, overrides)
     if finished and finished.result["exit_code"]:

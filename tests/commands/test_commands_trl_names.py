@@ -2,9 +2,9 @@
 
 import pytest
 
-from grpo_cli.commands._prepare import translate
 from grpo_cli.config.command_line import rewrite
 from grpo_cli.errors import ConfigError
+from grpo_cli.jobs.prepare import translate
 
 
 @pytest.fixture

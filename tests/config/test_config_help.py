@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from grpo_cli.commands import _sweep
+from grpo_cli.sweep import multirun
 
 
 def test_examples_are_real(command: Callable, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_sweep, "_current", None)  # put back after the multirun
+    monkeypatch.setattr(multirun, "_current", None)  # put back after the multirun
     (workdir / "rows.jsonl").write_text('{"prompt": "What is 1+1?", "answer": "2"}\n')
     (workdir / "my_rewards.py").write_text("def polite(completion):\n    return 1.0\n")
     lines = [line.strip() for line in command("--help").out.splitlines() if line.startswith("  grpo-train")]

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from grpo_cli.commands._nodes import working_folder
 from grpo_cli.errors import ConfigError, RunError
+from grpo_cli.jobs.nodes import working_folder
 from grpo_cli.launch.hardware import Hardware
 from grpo_cli.launch.meeting import link
 from grpo_cli.launch.meeting.host import Host

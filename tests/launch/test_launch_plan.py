@@ -8,10 +8,10 @@ import pytest
 from omegaconf import OmegaConf
 
 import grpo_cli
-from grpo_cli.commands._dry_run import command_line
 from grpo_cli.config.groups.launch import KINDS, LaunchConfig
 from grpo_cli.config.schema import defaults
 from grpo_cli.errors import ConfigError
+from grpo_cli.jobs.dry_run import command_line
 from grpo_cli.launch.hardware import Gpu, Hardware
 from grpo_cli.launch.identity import is_running
 from grpo_cli.launch.plan import plan_launch

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from grpo_cli.commands._prepare import make_absolute, translate
 from grpo_cli.config import compose as compose_module
 from grpo_cli.config.freeze import as_dict
 from grpo_cli.errors import ConfigError
+from grpo_cli.jobs.prepare import make_absolute, translate
 from grpo_cli.launch.hardware import Gpu, Hardware
 from grpo_cli.preflight.composition import composition_findings
 from grpo_cli.preflight.finding import Finding

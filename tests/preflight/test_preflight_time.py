@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from grpo_cli.commands._job import tell_time
 from grpo_cli.forecast.measured import Measurement, Rank
 from grpo_cli.forecast.shape import shape_of
 from grpo_cli.forecast.time import from_probe
+from grpo_cli.jobs.job import tell_time
 from grpo_cli.preflight.render import print_report
 from grpo_cli.preflight.report import Report, light_report
 from grpo_cli.preflight.situation import Situation

@@ -74,7 +74,7 @@ def test_it_is_refreshed_while_the_run_goes_on_and_leaves_no_process(tmp_path):
     assert (folder.logs / "report.log").read_text(encoding="utf-8") == ""
 
 
-@pytest.mark.parametrize("module", ["grpo_cli.report.write", "grpo_cli.commands._job"])
+@pytest.mark.parametrize("module", ["grpo_cli.report.write", "grpo_cli.jobs.job"])
 def test_a_run_that_has_begun_loads_no_report_until_it_ends(module):
     code = f"import sys, {module}\nprint([m for m in sys.modules if m.startswith('grpo_cli.report.')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)

@@ -16,7 +16,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 _FORK = multiprocessing.get_context("forkserver")
-_FORK.set_forkserver_preload(["grpo_cli.training.run", "grpo_cli.commands._job", "accelerate.commands.launch"])
+_FORK.set_forkserver_preload(["grpo_cli.training.run", "grpo_cli.jobs.job", "accelerate.commands.launch"])
 
 
 def run_ranks(arguments: Sequence[str], folder: Path, timeout: float = 150) -> tuple[int | None, str]:
@@ -53,10 +53,10 @@ def accelerate_environment(argv: Sequence[str]) -> dict[str, str]:
 def _launch(arguments: list[str], folder: Path) -> None:
     from omegaconf import DictConfig
 
-    from grpo_cli.commands._folder import freeze_into
-    from grpo_cli.commands._prepare import prepare
     from grpo_cli.config import compose
     from grpo_cli.config.freeze import as_dict
+    from grpo_cli.jobs.folder import freeze_into
+    from grpo_cli.jobs.prepare import prepare
     from grpo_cli.launch.hardware import detect
     from grpo_cli.launch.plan import LaunchPlan, plan_launch
     from grpo_cli.runs.folder import RunFolder

@@ -15,7 +15,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 _FORK = multiprocessing.get_context("forkserver")
-_FORK.set_forkserver_preload(["grpo_cli.training.run", "grpo_cli.commands._job"])
+_FORK.set_forkserver_preload(["grpo_cli.training.run", "grpo_cli.jobs.job"])
 
 
 def run_worker(
@@ -45,10 +45,10 @@ def run_worker(
 def _work(arguments: list[str], folder: Path, checkpoint: Path | None = None) -> None:
     from omegaconf import DictConfig
 
-    from grpo_cli.commands._folder import freeze_into
-    from grpo_cli.commands._prepare import prepare
     from grpo_cli.config import compose
     from grpo_cli.config.freeze import as_dict
+    from grpo_cli.jobs.folder import freeze_into
+    from grpo_cli.jobs.prepare import prepare
     from grpo_cli.launch.hardware import detect
     from grpo_cli.launch.plan import plan_launch
     from grpo_cli.runs.folder import RunFolder

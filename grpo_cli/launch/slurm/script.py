@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-JOB_MODULE = "grpo_cli.commands.slurm_job"
+JOB_MODULE = "grpo_cli.jobs.slurm_job"
 
 _BODY = r"""
 folder={folder}

@@ -11,8 +11,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from grpo_cli.commands._slots import Batch
-from grpo_cli.commands._sweep import DONE, SweepFailed
 from grpo_cli.display.sweep import SweepDisplay, make_sweep_display
 from grpo_cli.launch.environment import python_path
 from grpo_cli.launch.identity import own_identity
@@ -23,6 +21,8 @@ from grpo_cli.launch.worker_guard import COMPOSER
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.result import FAILED, INTERRUPTED, RUNNING, read_result
 from grpo_cli.runs.sweep import Job, Sweep
+from grpo_cli.sweep.batch import Batch
+from grpo_cli.sweep.multirun import DONE, SweepFailed
 
 TICK_SECONDS = 0.1
 AT_ONCE_SECONDS = 15.0  # a job that is stopped at once takes this long at most
@@ -111,7 +111,7 @@ def begin(sweep: Sweep, batch: Batch, job: Job, slot: Slot) -> Running:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.token for gpu in slot.gpus)
         env.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the order in which they were counted
         job.gpus = env["CUDA_VISIBLE_DEVICES"]
-    command = [sys.executable, "-m", "grpo_cli.commands.sweep_job", str(config), str(job.folder), str(slot.cores)]
+    command = [sys.executable, "-m", "grpo_cli.sweep.job_process", str(config), str(job.folder), str(slot.cores)]
     job.status = RUNNING
     sweep.save()
     with log.open("ab") as out:

@@ -1,6 +1,6 @@
 """From a validated configuration to a finished run: freeze it, launch it, watch it, record what became of it.
 
-This is the story; its parts are in `_folder` (which folder the run has), `_execute` (the workers' life) and `_dry_run`.
+This is the story; its parts are in `folder` (which folder the run has), `execute` (the workers' life) and `dry_run`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from grpo_cli.commands._dry_run import show_plan, show_server
-from grpo_cli.commands._execute import end_recorded, execute
-from grpo_cli.commands._folder import claimed, freeze_into, readable_write_errors, removed_if_unused
-from grpo_cli.commands._nodes import begin, meet, run_member
-from grpo_cli.commands._prepare import machine_for, prepare
-from grpo_cli.commands._reproduce import announce, compare_with, recorded_config
 from grpo_cli.config.freeze import as_dict
 from grpo_cli.forecast.shape import shape_of
 from grpo_cli.forecast.time import from_earlier
+from grpo_cli.jobs.dry_run import show_plan, show_server
+from grpo_cli.jobs.execute import end_recorded, execute
+from grpo_cli.jobs.folder import claimed, freeze_into, readable_write_errors, removed_if_unused
+from grpo_cli.jobs.nodes import begin, meet, run_member
+from grpo_cli.jobs.prepare import machine_for, prepare
+from grpo_cli.jobs.reproduce import announce, compare_with, recorded_config
 from grpo_cli.launch.hardware import Hardware
 from grpo_cli.launch.meeting.member import Member
 from grpo_cli.launch.plan import plan_launch
@@ -75,7 +75,7 @@ def run_job(cfg: DictConfig, overrides: list[str]) -> Finished | None:
         named = any(o.startswith("hydra.run.dir=") for o in hydra.overrides.hydra) or new.result.exists()
         alone = hydra.mode == RunMode.RUN and not named
         if cfg.launch.slurm.submit:
-            from grpo_cli.commands._slurm import submit_run  # only a submission needs it
+            from grpo_cli.jobs.slurm import submit_run  # only a submission needs it
 
             return submit_run(cfg, overrides, new, alone, hardware)
         return start(cfg, overrides, new, alone, hardware)

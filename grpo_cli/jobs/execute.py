@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grpo_cli.commands._folder import set_events_aside
 from grpo_cli.display import make_display
 from grpo_cli.errors import EXIT_FAILED, EXIT_SIGINT
+from grpo_cli.jobs.folder import set_events_aside
 from grpo_cli.launch.meeting.host import Host
 from grpo_cli.launch.outcome import Outcome
 from grpo_cli.launch.plan import LaunchPlan

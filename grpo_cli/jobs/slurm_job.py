@@ -1,4 +1,4 @@
-"""The inside of a Slurm job: `python -m grpo_cli.commands.slurm_job <run folder>`.
+"""The inside of a Slurm job: `python -m grpo_cli.jobs.slurm_job <run folder>`.
 
 Runs the configuration that was frozen when the job was submitted, so that what was checked is what runs, whatever
 has become of the user's files since. Each node of a multi-node job runs it; put back into the queue, it goes on.
@@ -39,8 +39,8 @@ def run_submitted(root: Path) -> int:
     """Run what was submitted for a run folder."""
     from omegaconf import DictConfig, OmegaConf
 
-    from grpo_cli.commands._folder import readable_write_errors
-    from grpo_cli.commands._job import start
+    from grpo_cli.jobs.folder import readable_write_errors
+    from grpo_cli.jobs.job import start
     from grpo_cli.launch.hardware import detect
     from grpo_cli.launch.signals import raising
     from grpo_cli.launch.slurm.files import SlurmFiles

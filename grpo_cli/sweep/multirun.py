@@ -13,7 +13,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from grpo_cli.commands._slots import Batch
 from grpo_cli.config.compose import check_or_discard
 from grpo_cli.config.freeze import as_dict
 from grpo_cli.errors import EXIT_CONFIG, EXIT_FAILED, ConfigError
@@ -22,6 +21,7 @@ from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.lock import FolderInUse, own
 from grpo_cli.runs.result import COMPLETED, FAILED, RUNNING, read_json, read_result
 from grpo_cli.runs.sweep import DRY_RUN, INVALID, NOT_STARTED, RECORD, SUBMITTED, Sweep, find_unfinished, runs_now
+from grpo_cli.sweep.batch import Batch
 
 DONE = {COMPLETED, DRY_RUN, SUBMITTED}
 LOCAL_LAUNCHERS = ("SlotsLauncher", "BasicLauncher")
@@ -107,7 +107,7 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
         SweepFailed: it failed and `sweep.fail_fast` is set.
         Interrupted: the user stopped it, and with it the sweep.
     """
-    from grpo_cli.commands._job import run_job
+    from grpo_cli.jobs.job import run_job
 
     hydra = HydraConfig.get()
     global _current, _for_array
@@ -152,7 +152,7 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
 
 def run_elsewhere(cfg: DictConfig, overrides: list[str]) -> float:
     """Run one job in a process of the launcher the user chose: the sweep's own process records it at the end."""
-    from grpo_cli.commands._job import run_job
+    from grpo_cli.jobs.job import run_job
 
     check_or_discard(cfg, Path(HydraConfig.get().runtime.output_dir).absolute())
     finished = run_job(cfg, overrides)
@@ -170,7 +170,7 @@ def finish(sweep: Sweep) -> None:
         collect(sweep)
     if _for_array is None:
         return
-    from grpo_cli.commands._slurm import read_back, submit_array, wait_for
+    from grpo_cli.jobs.slurm import read_back, submit_array, wait_for
 
     numbers = [job.number for job in sweep.jobs if job.status == SUBMITTED]
     array = submit_array(sweep.directory, numbers, _for_array)

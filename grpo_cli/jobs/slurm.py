@@ -12,12 +12,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from grpo_cli.commands._execute import header_of
-from grpo_cli.commands._folder import choose_run
-from grpo_cli.commands._job import Finished
 from grpo_cli.config.freeze import as_dict, freeze
 from grpo_cli.display import make_display
 from grpo_cli.errors import EXIT_DONE, EXIT_FAILED
+from grpo_cli.jobs.execute import header_of
+from grpo_cli.jobs.folder import choose_run
+from grpo_cli.jobs.job import Finished
 from grpo_cli.launch.hardware import Hardware
 from grpo_cli.launch.plan import plan_launch
 from grpo_cli.launch.slurm import client

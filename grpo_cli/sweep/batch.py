@@ -9,12 +9,11 @@ from pathlib import Path
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
-from grpo_cli.commands._folder import removed_if_unused
-from grpo_cli.commands._prepare import machine_for, prepare
-from grpo_cli.commands.sweep_job import overrides_of
 from grpo_cli.config.compose import check_or_discard
 from grpo_cli.config.freeze import as_dict, freeze
 from grpo_cli.errors import ConfigError
+from grpo_cli.jobs.folder import removed_if_unused
+from grpo_cli.jobs.prepare import machine_for, prepare
 from grpo_cli.launch.hardware import detect
 from grpo_cli.launch.slots import Slot, plan_slots
 from grpo_cli.rewards.source import run_sources
@@ -23,6 +22,7 @@ from grpo_cli.runs.jsonl import write_atomic
 from grpo_cli.runs.result import COMPLETED, read_result
 from grpo_cli.runs.resume import fingerprint
 from grpo_cli.runs.sweep import INVALID, Job
+from grpo_cli.sweep.job_process import overrides_of
 
 LaunchOne = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
@@ -66,7 +66,7 @@ class Batch:
         except ConfigError as error:
             job.status, job.error = INVALID, str(error)
             if self.fail_fast:
-                from grpo_cli.commands._sweep import SweepFailed
+                from grpo_cli.sweep.multirun import SweepFailed
 
                 raise SweepFailed() from None
             return
@@ -107,17 +107,17 @@ def launch(
     Raises:
         ConfigError: the slots asked for do not fit the machine, or jobs are refused and `sweep.invalid=fatal` is set.
     """
-    from grpo_cli.commands import _sweep
+    from grpo_cli.sweep import multirun
 
     in_process = config.dry_run or config.launch.slurm.submit
     slots = None if in_process else plan_slots(config.launch, config.training, detect())
     sweep_folder = Path(config.hydra.sweep.dir).absolute()
     batch = Batch(slots, sweep_folder / "jobs", bool(config.sweep.fail_fast))
-    with _sweep.checking(batch):
+    with multirun.checking(batch):
         returns = list(launch_one(job_overrides, first))
     for returned in returns:
         _ = returned.return_value  # raises what Hydra caught: a full disk, a bug
-    sweep = _sweep.current_sweep()
+    sweep = multirun.current_sweep()
     assert sweep is not None
     jobs = [sweep.jobs[first + index] for index in range(len(job_overrides))]
     refused = [job for job in jobs if job.status == INVALID]
@@ -131,7 +131,7 @@ def launch(
         for number in batch.ready:
             returns[number - first] = launch_one([job_overrides[number - first]], number)[0]
     elif batch.ready:
-        from grpo_cli.commands._side_by_side import run_side_by_side
+        from grpo_cli.sweep.side_by_side import run_side_by_side
 
         run_side_by_side(sweep, batch, str(config.display))
     for job, returned in zip(jobs, returns, strict=True):

@@ -1,4 +1,4 @@
-"""One job of a multirun in a process of its own: `python -m grpo_cli.commands.sweep_job <config> <folder> <cores>`.
+"""One job of a multirun in a process of its own: `python -m grpo_cli.sweep.job_process <config> <folder> <cores>`.
 
 Runs the configuration that the sweep's own process has composed, checked and frozen. Its life is tied to that
 process: killed with it, and with it everything it started.
@@ -48,9 +48,9 @@ def run(config: Path, root: Path, cores: int) -> int:
 
     from omegaconf import DictConfig, OmegaConf
 
-    from grpo_cli.commands._folder import readable_write_errors
-    from grpo_cli.commands._job import start
     from grpo_cli.config.command_line import read_list
+    from grpo_cli.jobs.folder import readable_write_errors
+    from grpo_cli.jobs.job import start
     from grpo_cli.launch.hardware import detect
     from grpo_cli.launch.signals import raising
     from grpo_cli.runs.folder import RunFolder
