@@ -20,8 +20,9 @@ from grpo_cli.config.groups.peft import PeftConfig
 from grpo_cli.config.groups.report import ReportConfig
 from grpo_cli.config.groups.reward import RewardConfig
 from grpo_cli.config.groups.rollout import RolloutConfig, RolloutServerConfig
-from grpo_cli.config.groups.root import RootConfig, SweepConfig
+from grpo_cli.config.groups.root import RootConfig
 from grpo_cli.config.groups.slurm import SlurmConfig
+from grpo_cli.config.groups.sweep import SweepConfig
 from grpo_cli.config.groups.tracker import TrackerConfig
 from grpo_cli.config.trl_fields import read_fields
 

@@ -1,4 +1,4 @@
-"""The keys outside every group, and `sweep`."""
+"""The keys outside every group."""
 
 from __future__ import annotations
 
@@ -36,17 +36,4 @@ class RootConfig:
         "auto",
         help="What is shown while training. auto: live where the output is a terminal, otherwise plain lines.",
         choices=("auto", "live", "plain", "quiet"),
-    )
-
-
-@dataclass
-class SweepConfig:
-    """How a multirun (-m) behaves."""
-
-    fail_fast: bool = option(False, help="Stop the multirun at its first failed job; false: record it and go on.")
-    invalid: str = option(
-        "skip",
-        help="What is done about jobs whose configuration is refused, all of which are found before the first one "
-        "starts: skip (list them, run the rest) or fatal (list them, run none).",
-        choices=("skip", "fatal"),
     )
