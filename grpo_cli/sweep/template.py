@@ -63,7 +63,7 @@ def main(fd: int) -> None:
     job = None if problem or os.getppid() != parent else Forking(sock, origin).serve()
     if job is None:
         os._exit(0)  # the jobs have ended, or end with it; nothing of torch's needs to be taken down
-    # From here on this is a job, or a worker that one starts; it ends as any Python does.
+    # From here on this is a job, or a worker that one starts.
     warm.run(warm.grow_stem(origin) or job, origin)
 
 
