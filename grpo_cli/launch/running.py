@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from grpo_cli.launch.process import Process
+from grpo_cli.launch.stem import take_stem
 from grpo_cli.launch.tree import ProcessTree
-from grpo_cli.launch.warm import take_stem
 
 TICK_SECONDS = 0.1
 TERM_SECONDS = 2.0
@@ -24,7 +24,7 @@ def running(
 ) -> Iterator[tuple[Process, ProcessTree]]:
     """Start a command under a warden (see warden.py); on leaving, in whatever way, all of it has ended.
 
-    A worker is forked where this process was given the means (see warm.py), and started anew otherwise.
+    A worker is forked where this process was given the means (see stem.py), and started anew otherwise.
 
     Args:
         argv: the command.

@@ -1,4 +1,4 @@
-"""The process that a sweep's jobs are forked from: `python -m grpo_cli.sweep.template <socket>`.
+"""The process that a sweep's jobs are forked from: `python -m grpo_cli.sweep.template <socket> <log>`.
 
 It imports what a worker imports, and runs nothing: no operation of torch's, no CUDA, no thread. So each job it forks
 is as if just started, in a session of its own, seconds sooner. It forks at the request of the sweep's process, tells
@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grpo_cli.launch import warm
+from grpo_cli.launch.forked import STOPS, Origin, Start, held_signals, restore_signals, run
 from grpo_cli.launch.prctl import adopt_orphans, die_with_parent, set_name
-from grpo_cli.launch.warm import MESSAGE_BYTES, STOPS, WORKER_NAME, Origin, Start, held_signals, restore_signals
+from grpo_cli.launch.stem import MESSAGE_BYTES, WORKER_NAME, grow_stem
 
 # What workers and jobs import, but for the modules that they are run as.
 PRELOADED = ("grpo_cli.training.run", "grpo_cli.jobs.job", "grpo_cli.config.command_line", "grpo_cli.report.write")
@@ -64,7 +64,7 @@ def main(fd: int) -> None:
     if job is None:
         os._exit(0)  # the jobs have ended, or end with it; nothing of torch's needs to be taken down
     # From here on this is a job, or a worker that one starts.
-    warm.run(warm.grow_stem(origin) or job, origin)
+    run(grow_stem(origin) or job, origin)
 
 
 def why_not_forkable() -> str | None:

@@ -22,7 +22,7 @@ from grpo_cli.launch.environment import python_path, worker_environment
 from grpo_cli.launch.identity import own_identity
 from grpo_cli.launch.process import PolledProcess, Process
 from grpo_cli.launch.slots import Slot
-from grpo_cli.launch.warm import MESSAGE_BYTES, NVML_CHECK
+from grpo_cli.launch.stem import MESSAGE_BYTES, NVML_CHECK
 from grpo_cli.launch.worker_guard import COMPOSER
 
 JOB_MODULE = "grpo_cli.sweep.job_process"
@@ -50,7 +50,7 @@ class Template:
         log.parent.mkdir(parents=True, exist_ok=True)
         with theirs, log.open("ab") as out:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "grpo_cli.sweep.template", str(theirs.fileno())],
+                [sys.executable, "-m", "grpo_cli.sweep.template", str(theirs.fileno()), str(log)],
                 env={**env, COMPOSER: own_identity(), NVML_CHECK: "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -186,11 +186,14 @@ class JobStarter:
     Args:
         template_env: environment of the template; None starts every job anew.
         log: where the template's output is appended.
+
+    Attributes:
         say: called with a sentence for the user.
     """
 
-    def __init__(self, template_env: Mapping[str, str] | None, log: Path, say: Callable[[str], None]) -> None:
-        self._env, self._log, self._say = template_env, log, say
+    def __init__(self, template_env: Mapping[str, str] | None, log: Path = Path(os.devnull)) -> None:
+        self._env, self._log = template_env, log
+        self.say: Callable[[str], None] = lambda text: print(f"grpo-train: {text}", file=sys.stderr)
         self._made = 0
         self._template: Template | None = None
         self._make()
@@ -211,8 +214,8 @@ class JobStarter:
         if problem := self._template.problem:
             self._template = None
             again = was_ready and self._made < TEMPLATES
-            self._say(
-                f"the process that jobs are forked from {problem}; "
+            self.say(
+                f"The process that jobs are forked from {problem}; "
                 + ("another one is started." if again else f"the jobs start anew each (see {self._log}).")
             )
             if again:
@@ -294,7 +297,7 @@ def job_environment(slot: Slot, base: Mapping[str, str]) -> dict[str, str]:
     env = {key: value for key, value in base.items() if key != "HYDRA_FULL_ERROR"}
     env |= {COMPOSER: own_identity(), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
     env["PYTHONPATH"] = python_path(env.get("PYTHONPATH", ""))
-    if slot.gpus:
+    if slot.gpus and not slot.whole:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.token for gpu in slot.gpus)
         env.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the order in which they were counted
     return env
