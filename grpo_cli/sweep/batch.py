@@ -27,8 +27,8 @@ from grpo_cli.sweep import multirun
 from grpo_cli.sweep.budget import Budget, budget_of
 from grpo_cli.sweep.job_process import overrides_of
 from grpo_cli.sweep.source import JobList, Sampled, Source
+from grpo_cli.sweep.starter import JobStarter, job_environment, template_environment
 from grpo_cli.sweep.trials import Trials
-from grpo_cli.sweep.warm import JobStarter, job_environment, template_environment
 
 LaunchOne = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
@@ -206,9 +206,8 @@ def starter_of(config: DictConfig, batch: Batch) -> JobStarter:
     if batch.slots is None:
         return JobStarter(None)
     base = job_environment(batch.slots[0], os.environ)
-    return JobStarter(
-        template_environment(config.launch, batch.slots, base), batch.place.parent / "logs" / "template.log"
-    )
+    log = batch.place.parent / "logs" / "template.log"
+    return JobStarter(template_environment(config.launch, batch.slots, base), log)
 
 
 def check_all(

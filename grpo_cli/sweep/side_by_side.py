@@ -17,7 +17,7 @@ from grpo_cli.sweep.budget import Budget
 from grpo_cli.sweep.multirun import DONE, SweepFailed
 from grpo_cli.sweep.slot_job import SlotJob, kill, start
 from grpo_cli.sweep.source import Source
-from grpo_cli.sweep.warm import JobStarter
+from grpo_cli.sweep.starter import JobStarter
 
 TICK_SECONDS = 0.1
 LOOK_SECONDS = 1.0  # between two looks at whether jobs are to be pruned

@@ -16,7 +16,8 @@ from grpo_cli.launch.slots import Slot
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.result import FAILED, INTERRUPTED, PRUNED, read_result, update_result
 from grpo_cli.runs.sweep import Job
-from grpo_cli.sweep.warm import JobStarter, WarmJob, job_environment
+from grpo_cli.sweep.starter import JobStarter, job_environment
+from grpo_cli.sweep.warm import WarmJob
 
 END_SECONDS = 15.0  # a process that got SIGKILL has gone by then
 
