@@ -86,11 +86,29 @@ def take_stem(argv: Sequence[str], env: Mapping[str, str]) -> Stem | None:
         env: its whole environment.
     """
     global _stem
-    fits = _stem is not None and tuple(argv[:3]) == (sys.executable, "-m", WORKER_MODULE)
-    if not fits or _stem is None or differing(_stem.imported_under, env):
+    if _stem is None or why_unfit(_stem, argv, env):
         return None
     taken, _stem = _stem, None
     return taken
+
+
+def own_stem() -> Stem | None:
+    """The stem of this process, while it has one."""
+    return _stem
+
+
+def why_unfit(stem: Stem, argv: Sequence[str], env: Mapping[str, str]) -> str | None:
+    """Why a command cannot be forked from a stem; None where it can.
+
+    Args:
+        stem: the stem.
+        argv: the command to start.
+        env: its whole environment.
+    """
+    if tuple(argv[:3]) != (sys.executable, "-m", WORKER_MODULE):
+        return "several processes go through accelerate"
+    names = differing(stem.imported_under, env)
+    return f"another {', '.join(names)} than the libraries were imported under" if names else None
 
 
 def differing(imported_under: Mapping[str, str], env: Mapping[str, str]) -> list[str]:
