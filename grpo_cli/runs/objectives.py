@@ -24,11 +24,12 @@ class Objective(NamedTuple):
 
 def as_list(value: Any) -> list[str]:
     """A key that takes one word or a list of them, as a list."""
-    return [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    return [str(each) for each in value] if several else [str(value)]
 
 
 def objectives_of(config: Mapping[str, Any]) -> list[Objective]:
-    """The objectives of a configuration in plain containers, in order; one direction serves all of them."""
+    """The objectives of a configuration, in order; one direction serves all of them."""
     names, directions = as_list(config["objective"]), as_list(config.get("direction") or MAXIMIZE)
     return pair(names, directions)
 
@@ -57,19 +58,20 @@ def as_result(objectives: Sequence[Objective], metrics: Mapping[str, Any]) -> di
     return {"objective": rows[0], **({"objectives": rows} if len(rows) > 1 else {})}
 
 
+def rows_in(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The objectives of a `result.json` as it holds them: `name`, `value`, `direction` each."""
+    rows = result.get("objectives") or [result.get("objective")]
+    return [row for row in rows if isinstance(row, Mapping) and row.get("name")]
+
+
 def objectives_in(result: Mapping[str, Any]) -> list[Objective]:
     """The objectives that a `result.json` names, in order; none where it has none yet."""
-    return [Objective(str(r["name"]), str(r.get("direction") or MAXIMIZE)) for r in _rows(result) if r.get("name")]
+    return [Objective(str(r["name"]), str(r.get("direction") or MAXIMIZE)) for r in rows_in(result)]
 
 
 def values_in(result: Mapping[str, Any]) -> list[float | None]:
     """The value of each of them, in order; None where it was not measured."""
-    return [number(row, "value") for row in _rows(result) if row.get("name")]
-
-
-def _rows(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    rows = result.get("objectives") or [result.get("objective")]
-    return [row for row in rows if isinstance(row, Mapping)]
+    return [number(row, "value") for row in rows_in(result)]
 
 
 def short_names(objectives: Sequence[Objective]) -> list[str]:

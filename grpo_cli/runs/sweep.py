@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 from grpo_cli.launch.identity import is_running, own_identity
 from grpo_cli.runs.jsonl import write_json
+from grpo_cli.runs.objectives import MAXIMIZE, Objective, pair, values_in
 from grpo_cli.runs.provenance import redact
 from grpo_cli.runs.result import FAILED, INTERRUPTED, RUNNING, read_json
 from grpo_cli.runs.resume import LAUNCH_NOT_COMPARED, NOT_COMPARED
@@ -29,9 +31,10 @@ class Job:
     Attributes:
         number: its number, from 0.
         overrides: what it differs by.
-        status: "not started", "running", "completed", "failed", "interrupted", or "invalid" (its
-            configuration was refused).
-        objective: the value it is judged by, when it has one.
+        status: "not started", "running", "completed", "pruned" (ended early because others do better), "failed",
+            "interrupted", or "invalid" (its configuration was refused).
+        objective: the value it is judged by, when it has one; of several the first.
+        objectives: the value of every objective, in order; NaN for one that was not measured.
         seconds: how long it took.
         folder: its run folder.
         error: why it did not complete.
@@ -43,6 +46,7 @@ class Job:
     overrides: list[str]
     status: str = NOT_STARTED
     objective: float | None = None
+    objectives: list[float] | None = None
     seconds: float | None = None
     folder: str | None = None
     error: str | None = None
@@ -51,10 +55,12 @@ class Job:
 
     def take(self, result: Mapping[str, Any]) -> None:
         """Take over what `result.json` says of it."""
-        objective = result.get("objective") or {}
+        values = values_in(result)
+        measured = any(value is not None for value in values)
+        self.objectives = [math.nan if value is None else value for value in values] if measured else None
+        self.objective = values[0] if values else None
         self.status = str(result.get("status", FAILED))
-        self.objective, self.seconds = objective.get("value"), result.get("seconds")
-        self.error = result.get("error")
+        self.seconds, self.error = result.get("seconds"), result.get("error")
 
 
 class Sweep:
@@ -69,8 +75,7 @@ class Sweep:
     def __init__(self, directory: Path, jobs: list[list[str]], asked: Sequence[str] = ()) -> None:
         self.directory = directory
         self.jobs = [Job(number, list(overrides)) for number, overrides in enumerate(jobs)]
-        self.objective = "objective"
-        self.direction = "maximize"
+        self.objectives = [Objective("objective")]
         self.asked = [redact(override) for override in asked]
         self.process = own_identity()
         self.save()
@@ -81,13 +86,35 @@ class Sweep:
             self.jobs.append(Job(len(self.jobs), list(overrides)))
         return self.jobs[number]
 
+    @property
+    def objective(self) -> str:
+        """The metric its jobs are compared by; of several the first."""
+        return self.objectives[0].name
+
+    @objective.setter
+    def objective(self, name: str) -> None:
+        self.objectives[0] = self.objectives[0]._replace(name=name)
+
+    def judge_by(self, objectives: Sequence[Objective]) -> None:
+        """Take over what its jobs are judged by, as far as that is known."""
+        if objectives:  # what `auto` stands for is known of a job that was checked
+            self.objectives = [o._replace(name="objective") if o.name == "auto" else o for o in objectives]
+
+    def returned(self, job: Job) -> float | list[float]:
+        """What Hydra's sweeper is told of a job: its objective, a list where there are several; NaN for none."""
+        values = job.objectives or [math.nan] * len(self.objectives)
+        return values if len(self.objectives) > 1 else values[0]
+
     def save(self) -> None:
         """Write `sweep.json` atomically."""
+        names, directions = [o.name for o in self.objectives], [o.direction for o in self.objectives]
+        several = {"objectives": names, "directions": directions} if len(names) > 1 else {}
         write_json(
             self.directory / RECORD,
             {
                 "objective": self.objective,
-                "direction": self.direction,
+                "direction": directions[0],
+                **several,
                 "overrides": self.asked,
                 "command": [redact(argument) for argument in sys.argv[1:]],
                 "working_directory": str(Path.cwd()),
@@ -113,6 +140,12 @@ def rows(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         for job in jobs
     ]
+
+
+def judged_by(record: Mapping[str, Any]) -> list[Objective]:
+    """The objectives that a sweep's record names, in order."""
+    names = record.get("objectives") or [record.get("objective") or "objective"]
+    return pair([str(n) for n in names], record.get("directions") or [str(record.get("direction") or MAXIMIZE)])
 
 
 def runs_now(record: Mapping[str, Any]) -> bool:
