@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from types import TracebackType
@@ -68,9 +69,8 @@ class PlainSweep(SweepDisplay):
 
     def __enter__(self) -> PlainSweep:
         jobs = self.sweep.jobs
-        earlier = sum(job.earlier for job in jobs)
-        invalid = sum(job.status == INVALID for job in jobs)
-        before = (f", {earlier} completed earlier" if earlier else "") + (f", {invalid} invalid" if invalid else "")
+        counts = Counter(shown_status({"status": j.status, "earlier": j.earlier}) for j in jobs)
+        before = "".join(f", {counts[w]} {w}" for w in ("completed earlier", "pruned earlier", INVALID) if counts[w])
         self.console.out(f"sweep: {len(jobs)} jobs on {self.slots} slots{before}  folder {self.sweep.directory}")
         return self
 

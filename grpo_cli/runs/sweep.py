@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from grpo_cli.launch.identity import is_running, own_identity
 from grpo_cli.runs.jsonl import write_json
 from grpo_cli.runs.objectives import MAXIMIZE, Objective, pair, values_in
 from grpo_cli.runs.provenance import redact
-from grpo_cli.runs.result import FAILED, INTERRUPTED, RUNNING, read_json
+from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json
 from grpo_cli.runs.resume import LAUNCH_NOT_COMPARED, NOT_COMPARED
 
 NOT_STARTED, INVALID, DRY_RUN, SUBMITTED = "not started", "invalid", "dry run", "submitted"
@@ -38,8 +38,9 @@ class Job:
         seconds: how long it took.
         folder: its run folder.
         error: why it did not complete.
-        earlier: it was completed by an earlier start of the sweep, and not run again.
+        earlier: it completed (or was pruned) in an earlier start of the sweep, and is not run again.
         gpus: the GPUs of its slot, as CUDA_VISIBLE_DEVICES names them.
+        gpu_seconds: its slot's GPUs times how long it had them, over all starts.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Job:
     error: str | None = None
     earlier: bool = False
     gpus: str | None = None
+    gpu_seconds: float = 0.0
 
     def take(self, result: Mapping[str, Any]) -> None:
         """Take over what `result.json` says of it."""
@@ -67,15 +69,21 @@ class Sweep:
     """All jobs of one multirun, kept in `sweep.json` of its folder as they go.
 
     Args:
-        directory: the sweep's folder.
-        jobs: the overrides of each job, in order.
+        directory: the sweep's folder; what an earlier start recorded there of the same jobs is kept.
+        jobs: the overrides of each job, in order; None where a sampler thinks them up.
         asked: the overrides of the command line, a key's several values in one.
+
+    Attributes:
+        objectives: what its jobs are judged by.
+        ended: why no further job is started, where that is not for a signal: its budget is spent.
     """
 
-    def __init__(self, directory: Path, jobs: list[list[str]], asked: Sequence[str] = ()) -> None:
+    def __init__(self, directory: Path, jobs: list[list[str]] | None, asked: Sequence[str] = ()) -> None:
         self.directory = directory
-        self.jobs = [Job(number, list(overrides)) for number, overrides in enumerate(jobs)]
-        self.objectives = [Objective("objective")]
+        earlier = read_json(directory / RECORD)
+        self.jobs = _gone_on_with(jobs, earlier)
+        self.ended: str | None = None
+        self.objectives = judged_by(earlier)
         self.asked = [redact(override) for override in asked]
         self.process = own_identity()
         self.save()
@@ -91,14 +99,15 @@ class Sweep:
         """The metric its jobs are compared by; of several the first."""
         return self.objectives[0].name
 
-    @objective.setter
-    def objective(self, name: str) -> None:
-        self.objectives[0] = self.objectives[0]._replace(name=name)
-
     def judge_by(self, objectives: Sequence[Objective]) -> None:
         """Take over what its jobs are judged by, as far as that is known."""
-        if objectives:  # what `auto` stands for is known of a job that was checked
-            self.objectives = [o._replace(name="objective") if o.name == "auto" else o for o in objectives]
+        if not objectives:
+            return
+        known = [o.name for o in self.objectives] + ["objective"] * len(objectives)
+        # What `auto` stands for is known once a job was checked.
+        self.objectives = [
+            o._replace(name=before) if o.name == "auto" else o for o, before in zip(objectives, known, strict=False)
+        ]
 
     def returned(self, job: Job) -> float | list[float]:
         """What Hydra's sweeper is told of a job: its objective, a list where there are several; NaN for none."""
@@ -115,6 +124,7 @@ class Sweep:
                 "objective": self.objective,
                 "direction": directions[0],
                 **several,
+                "ended": self.ended,
                 "overrides": self.asked,
                 "command": [redact(argument) for argument in sys.argv[1:]],
                 "working_directory": str(Path.cwd()),
@@ -127,6 +137,25 @@ class Sweep:
     def rows(self) -> list[dict[str, Any]]:
         """The jobs as plain dicts for the table."""
         return rows([asdict(job) for job in self.jobs])
+
+
+def _gone_on_with(jobs: list[list[str]] | None, earlier: Mapping[str, Any]) -> list[Job]:
+    """The jobs of a start, with what an earlier one has recorded of the same ones."""
+    names = {field.name for field in fields(Job)}
+    before = [Job(**{key: value for key, value in job.items() if key in names}) for job in earlier.get("jobs", [])]
+    for job in before:  # JSON has no NaN: it is written as text
+        job.objective = None if job.objective is None else float(job.objective)
+        job.objectives = [float(value) for value in job.objectives] if job.objectives else None
+    if jobs is None:
+        for job in before:
+            job.earlier = job.status in (COMPLETED, PRUNED)
+            job.status = INTERRUPTED if job.status == RUNNING else job.status  # that start was killed
+        return before
+    listed = [Job(number, list(overrides)) for number, overrides in enumerate(jobs)]
+    for job, same in zip(listed, before, strict=False):
+        if job.overrides == same.overrides:
+            job.gpu_seconds = same.gpu_seconds
+    return listed
 
 
 def rows(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

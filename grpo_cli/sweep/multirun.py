@@ -6,7 +6,7 @@ import contextlib
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
@@ -21,9 +21,11 @@ from grpo_cli.launch.signals import Interrupted
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.lock import FolderInUse, own
 from grpo_cli.runs.objectives import objectives_in, objectives_of, values_in
-from grpo_cli.runs.result import COMPLETED, FAILED, PRUNED, RUNNING, read_json, read_result
+from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json, read_result
 from grpo_cli.runs.sweep import DRY_RUN, INVALID, NOT_STARTED, RECORD, SUBMITTED, Sweep, find_unfinished, runs_now
-from grpo_cli.sweep.batch import Batch
+
+if TYPE_CHECKING:
+    from grpo_cli.sweep.batch import Batch
 
 DONE = {COMPLETED, PRUNED, DRY_RUN, SUBMITTED}
 LOCAL_LAUNCHERS = ("SlotsLauncher", "BasicLauncher")
@@ -47,7 +49,7 @@ class RecordSweep(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """List the jobs that the basic sweeper will start; other sweepers' jobs are noted as they come."""
         global _current, _elsewhere
-        jobs: list[list[str]] = []
+        jobs: list[list[str]] | None = None
         asked = [str(override) for override in OmegaConf.to_container(config.hydra.overrides.task)]  # type: ignore[union-attr]
         if str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
             parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
@@ -117,7 +119,7 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float | list[float]:
     if _current is None and runs_now(read_json(Path(hydra.sweep.dir) / RECORD)):
         return run_elsewhere(cfg, overrides)
     if _current is None:
-        _current = Sweep(Path(hydra.sweep.dir).absolute(), [])
+        _current = Sweep(Path(hydra.sweep.dir).absolute(), None)
         _current.judge_by(objectives_of(cfg))
     job = _current.job(int(hydra.job.num), overrides)
     folder = Path(hydra.runtime.output_dir).absolute()
@@ -198,8 +200,8 @@ def collect(sweep: Sweep) -> None:
 
 
 def sweep_exit_code(sweep: Sweep) -> int:
-    """0 when every job completed or was pruned, 2 when none was valid, else 1."""
+    """0 when every job completed, was pruned or was left when the budget was spent; 2 when none was valid; else 1."""
     statuses = {job.status for job in sweep.jobs}
-    if statuses <= DONE:
+    if statuses <= (DONE | {INTERRUPTED, NOT_STARTED} if sweep.ended else DONE):
         return 0
     return EXIT_CONFIG if statuses == {INVALID} else EXIT_FAILED
