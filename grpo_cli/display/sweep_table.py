@@ -61,7 +61,7 @@ def sweep_table(
 def shown_state(row: Mapping[str, Any], state: RunState | None, console: RunConsole) -> str:
     """What a job does just now, or how it ended; on a terminal without the word "earlier", for want of room."""
     if state is not None:
-        return fmt.one_line(state.phase or "starting")
+        return "stopping" if state.stopping else fmt.one_line(state.phase or "starting")
     return shown_status({**row, "earlier": row.get("earlier") and not console.is_terminal})
 
 

@@ -39,7 +39,7 @@ class Column:
     @property
     def natural(self) -> int:
         """Its width where there is room."""
-        return max([0, *map(len, self.cells), *map(len, self.title_lines)])
+        return max([1, *map(len, self.cells), *map(len, self.title_lines)])
 
     @property
     def title_lines(self) -> list[str]:
@@ -70,6 +70,7 @@ def build(columns: Sequence[Column], styles: Sequence[str], console: RunConsole,
             Text("\n".join(lines) if console.is_terminal else column.title, overflow="ellipsis", no_wrap=True),
             justify="left" if column.left else "right",
             no_wrap=not column.gives,
+            min_width=1,  # the marks have their place before there are any
         )
     for index, style in enumerate(styles):
         cells = [

@@ -126,6 +126,14 @@ def test_the_closing_line_counts_every_end():
     assert tally(many, [ACCURACY, LENGTH]).endswith("jobs 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, … (20)")
 
 
+def test_the_place_of_the_mark_is_there_before_any_job_is_best(terminal):
+    rows = [job(0, "not started", ()), job(1, "running", ())]
+    before = drawn(terminal(100), rows, [ACCURACY], {1: RunState(stopping=True, phase="training")}.items())
+    after = drawn(terminal(100), [job(0), rows[1]], [ACCURACY], {1: RunState(phase="training")}.items())
+    assert before[-2].index("0") == after[-2].index("0") and after[-2][0] == "★"
+    assert "stopping" in before[-1] and "training" in after[-1]
+
+
 def test_what_a_run_last_measured_of_its_objective():
     state = RunState(train={"reward": 0.7, "loss": "nan"})
     state.evals = [{"step": 0, LENGTH.name: 30.0}, {"step": 5, LENGTH.name: 25.0}, {"step": 9}]
