@@ -62,12 +62,15 @@ def build(columns: Sequence[Column], styles: Sequence[str], console: RunConsole,
         fold: whether a cell without room is continued on the next line; else it is cut.
     """
     table = Table(box=None, pad_edge=False, header_style=DIM)
-    height = max(len(column.title_lines) for column in columns)
-    for column in columns:
+    whole = [max([1, len(column.title), *map(len, column.cells)]) + GAP for column in columns]
+    in_one_line = not console.is_terminal or sum(whole) - GAP <= console.width
+    titles = [[column.title] if in_one_line else column.title_lines for column in columns]
+    height = max(map(len, titles))
+    for column, lines in zip(columns, titles, strict=True):
         # Flush with the lowest line; Rich's own way to do it would push the cells down as well.
-        lines = [""] * (height - len(column.title_lines)) + column.title_lines
+        title = "\n".join([""] * (height - len(lines)) + lines)
         table.add_column(
-            Text("\n".join(lines) if console.is_terminal else column.title, overflow="ellipsis", no_wrap=True),
+            Text(title, overflow="ellipsis", no_wrap=True),
             justify="left" if column.left else "right",
             no_wrap=not column.gives,
             min_width=1,  # the marks have their place before there are any
