@@ -35,6 +35,7 @@ class CompletionCache:
         tables = {
             "completions": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
             "files": "key TEXT PRIMARY KEY, digest TEXT NOT NULL",
+            "answers": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
         }
         self.file = CacheFile("completions.sqlite", folder, tables, "or name another folder with cache=<folder>")
 
@@ -69,6 +70,17 @@ class CompletionCache:
         with self.file.open() as connection:
             connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (key, digest.hexdigest()))
         return digest.hexdigest()
+
+    def recall(self, key: str) -> Any:
+        """What was remembered under a key, or None."""
+        with self.file.open() as connection:
+            row = connection.execute("SELECT value FROM answers WHERE key = ?", (key,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def remember(self, key: str, value: Any) -> None:
+        """Keep what JSON can hold."""
+        with self.file.open() as connection:
+            connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, json.dumps(value)))
 
     def weights_of(self, folder: Path) -> str:
         """One hash of all that decides what the model in a folder computes."""
