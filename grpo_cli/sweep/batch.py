@@ -20,7 +20,7 @@ from grpo_cli.launch.slots import Slot, plan_slots
 from grpo_cli.rewards.source import run_sources
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_atomic
-from grpo_cli.runs.result import COMPLETED, read_result
+from grpo_cli.runs.result import COMPLETED, PRUNED, read_result
 from grpo_cli.runs.resume import fingerprint
 from grpo_cli.runs.sweep import INVALID, NOT_STARTED, Job, Sweep
 from grpo_cli.sweep import multirun
@@ -52,7 +52,7 @@ class Batch:
     ready: list[int] = field(default_factory=list)
 
     def check(self, cfg: DictConfig, overrides: list[str], job: Job, folder: Path) -> None:
-        """Check one job's configuration; note in its record whether it is refused, completed before, or to be run.
+        """Check one job's configuration; note in its record whether it is refused, ended well before, or to be run.
 
         Args:
             cfg: its composed configuration.
@@ -82,7 +82,8 @@ class Batch:
         result = read_result(run_folder)
         # Of several nodes each would have to skip the same jobs, and only node 0 has their folders.
         again = cfg.resume == "never" or cfg.dry_run or cfg.launch.slurm.submit or cfg.launch.nodes.count > 1
-        if not again and result.get("status") == COMPLETED and result.get("config_fingerprint") == identity:
+        done = result.get("status") in (COMPLETED, PRUNED)
+        if not again and done and result.get("config_fingerprint") == identity:
             job.take(result)
             job.folder, job.earlier = str(folder), True
             return
@@ -111,7 +112,7 @@ def launch(
         first: the number of the first.
 
     Returns:
-        One result a job, in order; its value is the job's objective, NaN where it has none.
+        One result a job, in order; its value is the job's objective, a list where there are several, NaN for none.
 
     Raises:
         ConfigError: the slots asked for do not fit the machine, or jobs are refused and `sweep.invalid=fatal` is set.
@@ -147,7 +148,7 @@ def check_and_run(
         run_on_slots(config, batch, JobList([sweep.jobs[number] for number in batch.ready]), starter)
     for job, returned in zip(jobs, returns, strict=True):
         if batch.slots is not None or job.number not in batch.ready:
-            returned.return_value = float("nan") if job.objective is None else float(job.objective)
+            returned.return_value = sweep.returned(job)
     return returns
 
 

@@ -137,7 +137,6 @@ class SideBySide:
         self.free.insert(0, ended.slot)
         self._dry = False
         ended.settle(stopped)
-        self.sweep.note_objective(ended.job)
         self.sweep.save()
         self.source.ended(ended.job)
         shown.changed(ended.job)
