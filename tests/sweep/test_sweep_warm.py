@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from marked_processes import MARK, marked_processes
 from real_runs import COMMAND, SHORT, environment, read_records
 
 from grpo_cli.launch.slots import Slot
@@ -174,20 +175,10 @@ def test_a_template_that_cannot_import_is_done_without(tmp_path):
 def test_a_killed_template_costs_the_jobs_it_had_and_no_other(tmp_path, warm_command):
     command = [*warm_command, "-m", *SHORT, "training.max_steps=20", "launch.slots=2", "launch.threads=1"]
     command += ["seed=1,2,3", "evaluation.baseline=false", "hydra.sweep.dir=sweep"]
-    env = environment(TEST_MARK=str(tmp_path))
+    env = environment(**{MARK: str(tmp_path)})
     sweep = subprocess.Popen(
         command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-
-    def marked(name: str = "") -> list[psutil.Process]:
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("TEST_MARK") == str(tmp_path) and name in process.name():
-                    found.append(process)
-            except (psutil.Error, OSError):
-                continue
-        return found
 
     wait_for(lambda: all((tmp_path / f"sweep/{n}/metrics.jsonl").exists() for n in (0, 1)), 60)
     first_worker = psutil.Process(json.loads((tmp_path / "sweep/0/result.json").read_text())["pid"]).children()[0]
@@ -201,7 +192,7 @@ def test_a_killed_template_costs_the_jobs_it_had_and_no_other(tmp_path, warm_com
     jobs = json.loads((tmp_path / "sweep/sweep.json").read_text())["jobs"]
     assert [job["status"] for job in jobs] == ["failed", "failed", "completed"], out
     assert "The process it was forked from ended (SIGKILL)" in jobs[0]["error"] and "another one is started" in out
-    assert marked() == []
+    assert marked_processes(str(tmp_path), 5.0) == []
 
 
 @pytest.mark.slow
