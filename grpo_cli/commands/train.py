@@ -90,6 +90,8 @@ def _close_sweep(code: int) -> int:
     for job in sweep.jobs:
         if job.error:
             print(f"job {job.number}: {job.error.splitlines()[0]}", file=sys.stderr)
+    if sweep.ended:
+        print(f"grpo-train: {sweep.ended}; with more of it the same command goes on.", file=sys.stderr)
     return code or sys.modules["grpo_cli.sweep.multirun"].sweep_exit_code(sweep)
 
 

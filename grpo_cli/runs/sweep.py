@@ -6,14 +6,15 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from grpo_cli.launch.identity import is_running, own_identity
+from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_json
 from grpo_cli.runs.provenance import redact
-from grpo_cli.runs.result import FAILED, INTERRUPTED, RUNNING, read_json
+from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, RUNNING, read_json
 from grpo_cli.runs.resume import LAUNCH_NOT_COMPARED, NOT_COMPARED
 
 NOT_STARTED, INVALID, DRY_RUN, SUBMITTED = "not started", "invalid", "dry run", "submitted"
@@ -29,7 +30,7 @@ class Job:
     Attributes:
         number: its number, from 0.
         overrides: what it differs by.
-        status: "not started", "running", "completed", "failed", "interrupted", or "invalid" (its
+        status: "not started", "running", "completed", "failed", "interrupted", "pruned", or "invalid" (its
             configuration was refused).
         objective: the value it is judged by, when it has one.
         seconds: how long it took.
@@ -37,6 +38,7 @@ class Job:
         error: why it did not complete.
         earlier: it was completed by an earlier start of the sweep, and not run again.
         gpus: the GPUs of its slot, as CUDA_VISIBLE_DEVICES names them.
+        gpu_seconds: its slot's GPUs times how long it had them, over all starts.
     """
 
     number: int
@@ -48,6 +50,7 @@ class Job:
     error: str | None = None
     earlier: bool = False
     gpus: str | None = None
+    gpu_seconds: float = 0.0
 
     def take(self, result: Mapping[str, Any]) -> None:
         """Take over what `result.json` says of it."""
@@ -61,14 +64,18 @@ class Sweep:
     """All jobs of one multirun, kept in `sweep.json` of its folder as they go.
 
     Args:
-        directory: the sweep's folder.
-        jobs: the overrides of each job, in order.
+        directory: the sweep's folder; what an earlier start recorded there of the same jobs is kept.
+        jobs: the overrides of each job, in order; None where a sampler thinks them up.
         asked: the overrides of the command line, a key's several values in one.
+
+    Attributes:
+        ended: why no further job is started, where that is not for a signal: its budget is spent.
     """
 
-    def __init__(self, directory: Path, jobs: list[list[str]], asked: Sequence[str] = ()) -> None:
+    def __init__(self, directory: Path, jobs: list[list[str]] | None, asked: Sequence[str] = ()) -> None:
         self.directory = directory
-        self.jobs = [Job(number, list(overrides)) for number, overrides in enumerate(jobs)]
+        self.jobs = _gone_on_with(jobs, read_json(directory / RECORD))
+        self.ended: str | None = None
         self.objective = "objective"
         self.direction = "maximize"
         self.asked = [redact(override) for override in asked]
@@ -81,6 +88,11 @@ class Sweep:
             self.jobs.append(Job(len(self.jobs), list(overrides)))
         return self.jobs[number]
 
+    def note_objective(self, job: Job) -> None:
+        """Take over what a job that has ended calls its objective."""
+        if job.folder and (name := (read_json(RunFolder(Path(job.folder)).result).get("objective") or {}).get("name")):
+            self.objective = name
+
     def save(self) -> None:
         """Write `sweep.json` atomically."""
         write_json(
@@ -88,6 +100,7 @@ class Sweep:
             {
                 "objective": self.objective,
                 "direction": self.direction,
+                "ended": self.ended,
                 "overrides": self.asked,
                 "command": [redact(argument) for argument in sys.argv[1:]],
                 "working_directory": str(Path.cwd()),
@@ -100,6 +113,22 @@ class Sweep:
     def rows(self) -> list[dict[str, Any]]:
         """The jobs as plain dicts for the table."""
         return rows([asdict(job) for job in self.jobs])
+
+
+def _gone_on_with(jobs: list[list[str]] | None, earlier: Mapping[str, Any]) -> list[Job]:
+    """The jobs of a start, with what an earlier one has recorded of the same ones."""
+    names = {field.name for field in fields(Job)}
+    before = [Job(**{key: value for key, value in job.items() if key in names}) for job in earlier.get("jobs", [])]
+    if jobs is None:
+        for job in before:
+            job.earlier = job.status == COMPLETED
+            job.status = INTERRUPTED if job.status == RUNNING else job.status  # that start was killed
+        return before
+    listed = [Job(number, list(overrides)) for number, overrides in enumerate(jobs)]
+    for job, same in zip(listed, before, strict=False):
+        if job.overrides == same.overrides:
+            job.gpu_seconds = same.gpu_seconds
+    return listed
 
 
 def rows(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

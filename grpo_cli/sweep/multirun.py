@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
@@ -19,11 +19,13 @@ from grpo_cli.errors import EXIT_CONFIG, EXIT_FAILED, ConfigError
 from grpo_cli.launch.signals import Interrupted
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.lock import FolderInUse, own
-from grpo_cli.runs.result import COMPLETED, FAILED, RUNNING, read_json, read_result
+from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json, read_result
 from grpo_cli.runs.sweep import DRY_RUN, INVALID, NOT_STARTED, RECORD, SUBMITTED, Sweep, find_unfinished, runs_now
-from grpo_cli.sweep.batch import Batch
 
-DONE = {COMPLETED, DRY_RUN, SUBMITTED}
+if TYPE_CHECKING:
+    from grpo_cli.sweep.batch import Batch
+
+DONE = {COMPLETED, PRUNED, DRY_RUN, SUBMITTED}
 LOCAL_LAUNCHERS = ("SlotsLauncher", "BasicLauncher")
 
 _current: Sweep | None = None
@@ -45,7 +47,7 @@ class RecordSweep(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """List the jobs that the basic sweeper will start; other sweepers' jobs are noted as they come."""
         global _current, _elsewhere
-        jobs: list[list[str]] = []
+        jobs: list[list[str]] | None = None
         asked = [str(override) for override in OmegaConf.to_container(config.hydra.overrides.task)]  # type: ignore[union-attr]
         if str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
             parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
@@ -113,7 +115,7 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
     global _current, _for_array
     if _current is None and runs_now(read_json(Path(hydra.sweep.dir) / RECORD)):
         return run_elsewhere(cfg, overrides)
-    _current = _current or Sweep(Path(hydra.sweep.dir).absolute(), [])
+    _current = _current or Sweep(Path(hydra.sweep.dir).absolute(), None)
     _current.direction = cfg.direction
     job = _current.job(int(hydra.job.num), overrides)
     folder = Path(hydra.runtime.output_dir).absolute()
@@ -143,7 +145,7 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
         raise
     finally:
         job.take(result)
-        _current.objective = (result.get("objective") or {}).get("name") or _current.objective
+        _current.note_objective(job)
         _current.save()
     if job.status not in DONE and cfg.sweep.fail_fast:
         raise SweepFailed()
@@ -186,13 +188,13 @@ def collect(sweep: Sweep) -> None:
         if job.status == NOT_STARTED and (result := read_result(folder)):
             job.take(result)
             job.folder = str(folder.root)
-            sweep.objective = (result.get("objective") or {}).get("name") or sweep.objective
+            sweep.note_objective(job)
     sweep.save()
 
 
 def sweep_exit_code(sweep: Sweep) -> int:
-    """0 when every job completed, 2 when none was valid, else 1."""
+    """0 when every job completed (or was left when the budget was spent), 2 when none was valid, else 1."""
     statuses = {job.status for job in sweep.jobs}
-    if statuses <= DONE:
+    if statuses <= (DONE | {INTERRUPTED, NOT_STARTED} if sweep.ended else DONE):
         return 0
     return EXIT_CONFIG if statuses == {INVALID} else EXIT_FAILED
