@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from grpo_cli.preflight.situation import Situation
 
 MIB, GIB = 2**20, 2**30
-# grpo-train itself, the process that watches the workers, and the reward guard's: together 60 MiB of their own, measured.
+# grpo-train itself, the process that watches the workers, the reward guard's: together 60 MiB of their own, measured.
 BESIDE_WORKERS = 64 * MIB
 # A worker that computes on a GPU: interpreter, libraries, CUDA's part on the machine's side.
 GPU_WORKER = 1536 * MIB
@@ -103,3 +103,18 @@ def pack(needs: Mapping[int, float], limit: float, count: int, asked: bool) -> t
     if asked:
         raise ConfigError(f"launch.slots={count}: {facts}; write launch.slots={most} or launch.slots=auto.")
     return most, f"launch.slots=auto: {most} slot{'s' * (most > 1)} instead of {count}: {facts}."
+
+
+def too_large(need: float, share: float, count: int) -> str:
+    """Refuse a job that was thought up while others run, in one sentence.
+
+    Args:
+        need: bytes that it is forecast to take.
+        share: bytes that a job may take.
+        count: how many run at once.
+    """
+    most = max(1, int(share * count // need))
+    return (
+        f"The job is forecast to take {need / GIB:.1f} GiB of this machine's memory, and with launch.slots={count} "
+        f"each may take {share / GIB:.1f} GiB; write launch.slots={most}."
+    )

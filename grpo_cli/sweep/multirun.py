@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -21,6 +20,7 @@ from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.lock import FolderInUse, own
 from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json, read_result
 from grpo_cli.runs.sweep import DRY_RUN, INVALID, NOT_STARTED, RECORD, SUBMITTED, Sweep, find_unfinished, runs_now
+from grpo_cli.sweep.listed import listed_jobs
 
 if TYPE_CHECKING:
     from grpo_cli.sweep.batch import Batch
@@ -50,9 +50,7 @@ class RecordSweep(Callback):
         jobs: list[list[str]] | None = None
         asked = [str(override) for override in OmegaConf.to_container(config.hydra.overrides.task)]  # type: ignore[union-attr]
         if str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
-            parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
-            batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-            jobs = [list(job) for batch in batches for job in batch]
+            jobs = listed_or_exit(config)
         _elsewhere = not str(config.hydra.launcher._target_).endswith(LOCAL_LAUNCHERS)
         # Each node of several starts the same sweep, perhaps in the same folder, and all have to agree on what is run.
         alone = str(OmegaConf.select(config, "launch.nodes.count")) in ("1", "None")
@@ -63,9 +61,24 @@ class RecordSweep(Callback):
             if alone:
                 _held.enter_context(own(RunFolder(directory)))
         except FolderInUse as error:
-            print(f"grpo-train: {error}", file=sys.stderr)
-            raise SystemExit(error.exit_code) from None  # an `Exception` would be a mere warning to Hydra
+            refuse(error)
         _current = Sweep(directory, jobs, asked)
+
+
+def listed_or_exit(config: DictConfig) -> list[list[str]] | None:
+    """The jobs of the command line; None where Hydra cannot split it either, and will say so itself."""
+    try:
+        return listed_jobs(config)
+    except ConfigError as error:
+        refuse(error)
+    except HydraException:
+        return None
+
+
+def refuse(error: ConfigError) -> NoReturn:
+    """End the command, from inside a callback: an `Exception` there is a mere warning to Hydra."""
+    print(f"grpo-train: {error}", file=sys.stderr)
+    raise SystemExit(error.exit_code) from None
 
 
 def go_on_with_earlier(config: DictConfig, asked: list[str]) -> None:
