@@ -18,12 +18,13 @@ from grpo_cli.errors import EXIT_CONFIG, EXIT_FAILED, ConfigError
 from grpo_cli.launch.signals import Interrupted
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.lock import FolderInUse, own
-from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json, read_result
-from grpo_cli.runs.sweep import DRY_RUN, INVALID, NOT_STARTED, RECORD, SUBMITTED, Sweep, find_unfinished, runs_now
+from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json
+from grpo_cli.runs.sweep import DRY_RUN, INVALID, NOT_STARTED, SUBMITTED, Sweep, find_unfinished
 from grpo_cli.sweep.listed import listed_jobs
 
 if TYPE_CHECKING:
     from grpo_cli.sweep.batch import Batch
+    from grpo_cli.sweep.elsewhere import Elsewhere
 
 DONE = {COMPLETED, PRUNED, DRY_RUN, SUBMITTED}
 LOCAL_LAUNCHERS = ("SlotsLauncher", "BasicLauncher")
@@ -31,7 +32,7 @@ LOCAL_LAUNCHERS = ("SlotsLauncher", "BasicLauncher")
 _current: Sweep | None = None
 _checked: Batch | None = None  # the jobs whose configurations are being checked before any of them starts
 _for_array: dict[str, Any] | None = None  # the configuration of a job that waits for its array to be submitted
-_elsewhere = False  # a launcher of the user's choice runs the jobs in processes that cannot record them here
+_elsewhere: Elsewhere | None = None  # a launcher of the user's choice runs the jobs in processes of its own
 _held = contextlib.ExitStack()  # the lock of the sweep's folder, until this process ends
 
 
@@ -51,7 +52,6 @@ class RecordSweep(Callback):
         asked = [str(override) for override in OmegaConf.to_container(config.hydra.overrides.task)]  # type: ignore[union-attr]
         if str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
             jobs = listed_or_exit(config)
-        _elsewhere = not str(config.hydra.launcher._target_).endswith(LOCAL_LAUNCHERS)
         # Each node of several starts the same sweep, perhaps in the same folder, and all have to agree on what is run.
         alone = str(OmegaConf.select(config, "launch.nodes.count")) in ("1", "None")
         if alone:
@@ -63,6 +63,13 @@ class RecordSweep(Callback):
         except FolderInUse as error:
             refuse(error)
         _current = Sweep(directory, jobs, asked)
+        launcher = str(config.hydra.launcher._target_)
+        if not launcher.endswith(LOCAL_LAUNCHERS):
+            from grpo_cli.sweep.elsewhere import Elsewhere
+
+            _current.direction = config.direction
+            _elsewhere = Elsewhere(_current, launcher, config.display)
+            _elsewhere.begin()
 
 
 def listed_or_exit(config: DictConfig) -> list[list[str]] | None:
@@ -126,7 +133,9 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
 
     hydra = HydraConfig.get()
     global _current, _for_array
-    if _current is None and runs_now(read_json(Path(hydra.sweep.dir) / RECORD)):
+    if _current is None and not str(hydra.launcher._target_).endswith(LOCAL_LAUNCHERS):
+        from grpo_cli.sweep.elsewhere import run_elsewhere
+
         return run_elsewhere(cfg, overrides)
     _current = _current or Sweep(Path(hydra.sweep.dir).absolute(), None)
     _current.direction = cfg.direction
@@ -165,24 +174,12 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
     return float("nan") if job.objective is None else float(job.objective)
 
 
-def run_elsewhere(cfg: DictConfig, overrides: list[str]) -> float:
-    """Run one job in a process of the launcher the user chose: the sweep's own process records it at the end."""
-    from grpo_cli.jobs.job import run_job
-
-    check_or_discard(cfg, Path(HydraConfig.get().runtime.output_dir).absolute())
-    finished = run_job(cfg, overrides)
-    objective = (finished.result.get("objective") or {}).get("value") if finished else None
-    return float("nan") if objective is None else float(objective)
-
-
 def finish(sweep: Sweep) -> None:
     """After the last job: submit those that go into one Slurm array, and wait for them where that is asked for.
 
     Raises:
         RunError: Slurm refused the array.
     """
-    if _elsewhere:
-        collect(sweep)
     if _for_array is None:
         return
     from grpo_cli.jobs.slurm import read_back, submit_array, wait_for
@@ -194,15 +191,13 @@ def finish(sweep: Sweep) -> None:
         read_back(sweep)
 
 
-def collect(sweep: Sweep) -> None:
-    """Record the jobs that ran in other processes, by their run folders."""
-    for job in sweep.jobs:
-        folder = RunFolder(sweep.directory / str(job.number))
-        if job.status == NOT_STARTED and (result := read_result(folder)):
-            job.take(result)
-            job.folder = str(folder.root)
-            sweep.note_objective(job)
-    sweep.save()
+def end_elsewhere() -> int:
+    """Settle what ran in other processes, however the launcher ended.
+
+    Returns:
+        130 or 143 where a signal ended it, else 0.
+    """
+    return _elsewhere.end() if _elsewhere else 0
 
 
 def sweep_exit_code(sweep: Sweep) -> int:
