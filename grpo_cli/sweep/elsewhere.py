@@ -76,8 +76,8 @@ def run_elsewhere(cfg: DictConfig, overrides: list[str]) -> float:
     except Exception as error:
         traceback.print_exc()
         job.status, job.error = FAILED, f"{type(error).__name__}: {error}"
-    _busy.clear()
     write_json(file, {**note, "status": job.status, "error": job.error, "earlier": job.earlier})
+    _busy.clear()
     if job.status not in _GOOD and (cfg.sweep.fail_fast or job.status == INTERRUPTED):
         (notes / "stop").touch()
     return float("nan") if job.objective is None else float(job.objective)
