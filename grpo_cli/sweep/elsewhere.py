@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
+import math
 import os
 import signal
 import socket
@@ -29,6 +30,7 @@ from grpo_cli.launch.identity import is_running, own_identity
 from grpo_cli.launch.signals import Interrupted, SignalWatch, Terminated, exit_code_for
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_json
+from grpo_cli.runs.objectives import objectives_in, objectives_of
 from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json, read_result
 from grpo_cli.runs.sweep import DRY_RUN, INVALID, RECORD, Job, Sweep
 
@@ -44,7 +46,7 @@ def notes_of(sweep_folder: Path) -> Path:
     return sweep_folder / "jobs"
 
 
-def run_elsewhere(cfg: DictConfig, overrides: list[str]) -> float:
+def run_elsewhere(cfg: DictConfig, overrides: list[str]) -> float | list[float]:
     """Run one job in a process of the launcher's; whatever becomes of it, the launcher goes on with the next.
 
     Args:
@@ -52,12 +54,13 @@ def run_elsewhere(cfg: DictConfig, overrides: list[str]) -> float:
         overrides: what it differs by.
 
     Returns:
-        The job's objective; NaN when it has none.
+        The job's objective, a list where there are several; NaN when it has none.
     """
+    none = [math.nan] * len(objectives_of(cfg))
     hydra = HydraConfig.get()
     notes = notes_of(Path(hydra.sweep.dir).absolute())
     if (notes / "stop").exists():
-        return float("nan")
+        return none if len(none) > 1 else math.nan
     job = Job(int(hydra.job.num), overrides)
     file = notes / f"{job.number}.json"
     note = {"status": RUNNING, "overrides": overrides, "process": own_identity(), "host": socket.gethostname()}
@@ -80,7 +83,8 @@ def run_elsewhere(cfg: DictConfig, overrides: list[str]) -> float:
     _busy.clear()
     if job.status not in _GOOD and (cfg.sweep.fail_fast or job.status == INTERRUPTED):
         (notes / "stop").touch()
-    return float("nan") if job.objective is None else float(job.objective)
+    values = job.objectives or none
+    return values if len(values) > 1 else values[0]
 
 
 def _end_with(sweep_folder: Path) -> None:
@@ -243,7 +247,7 @@ def collect(sweep: Sweep) -> list[Job]:
             job.folder = None
         elif result := read_result(folder):
             job.take(result)
-            sweep.note_objective(job)
+            sweep.judge_by(objectives_in(result))
         elif job.status == RUNNING:
             job.status = INTERRUPTED  # killed before it had begun
         if job.status != before:

@@ -18,6 +18,7 @@ from grpo_cli.errors import EXIT_CONFIG, EXIT_FAILED, ConfigError
 from grpo_cli.launch.signals import Interrupted
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.lock import FolderInUse, own
+from grpo_cli.runs.objectives import objectives_in, objectives_of
 from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json
 from grpo_cli.runs.sweep import DRY_RUN, INVALID, NOT_STARTED, SUBMITTED, Sweep, find_unfinished
 from grpo_cli.sweep.listed import listed_jobs
@@ -63,11 +64,11 @@ class RecordSweep(Callback):
         except FolderInUse as error:
             refuse(error)
         _current = Sweep(directory, jobs, asked)
+        _current.judge_by(objectives_of(config))
         launcher = str(config.hydra.launcher._target_)
         if not launcher.endswith(LOCAL_LAUNCHERS):
             from grpo_cli.sweep.elsewhere import Elsewhere
 
-            _current.direction = config.direction
             _elsewhere = Elsewhere(_current, launcher, config.display)
             _elsewhere.begin()
 
@@ -119,11 +120,11 @@ def checking(batch: Batch) -> Any:
         _checked = None
 
 
-def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
+def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float | list[float]:
     """Run one job of a multirun, recording whatever becomes of it.
 
     Returns:
-        The job's objective; NaN when it has none.
+        The job's objective, a list of them where there are several; NaN where it has none.
 
     Raises:
         SweepFailed: it failed and `sweep.fail_fast` is set.
@@ -137,13 +138,16 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
         from grpo_cli.sweep.elsewhere import run_elsewhere
 
         return run_elsewhere(cfg, overrides)
-    _current = _current or Sweep(Path(hydra.sweep.dir).absolute(), None)
-    _current.direction = cfg.direction
+    if _current is None:
+        _current = Sweep(Path(hydra.sweep.dir).absolute(), None)
+        _current.judge_by(objectives_of(cfg))
     job = _current.job(int(hydra.job.num), overrides)
     folder = Path(hydra.runtime.output_dir).absolute()
     if _checked is not None:
         try:
             _checked.check(cfg, overrides, job, folder)
+            if job.status != INVALID:
+                _current.judge_by(objectives_of(cfg))
         finally:
             _current.save()
         return float("nan")
@@ -167,11 +171,11 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
         raise
     finally:
         job.take(result)
-        _current.note_objective(job)
+        _current.judge_by(objectives_in(result))
         _current.save()
     if job.status not in DONE and cfg.sweep.fail_fast:
         raise SweepFailed()
-    return float("nan") if job.objective is None else float(job.objective)
+    return _current.returned(job)
 
 
 def finish(sweep: Sweep) -> None:
@@ -201,7 +205,7 @@ def end_elsewhere() -> int:
 
 
 def sweep_exit_code(sweep: Sweep) -> int:
-    """0 when every job completed (or was left when the budget was spent), 2 when none was valid, else 1."""
+    """0 when every job completed, was pruned or was left when the budget was spent; 2 when none was valid; else 1."""
     statuses = {job.status for job in sweep.jobs}
     if statuses <= (DONE | {INTERRUPTED, NOT_STARTED} if sweep.ended else DONE):
         return 0
