@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from grpo_cli.config.compose import check_or_discard
 from grpo_cli.config.freeze import as_dict, freeze
@@ -240,9 +241,10 @@ def needs_of(config: DictConfig, count: int) -> dict[int, float]:
 
     A sampler's jobs are not known beforehand; this one, without what it varies, stands for them.
     """
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
     try:
-        need = host_need(situation_of(as_dict(config), machine_for(config)))
-    except ConfigError:
+        need = host_need(situation_of(as_dict(own), machine_for(own)))
+    except (ConfigError, OmegaConfBaseException):
         return {}  # only the sampler's values make it complete
     return dict.fromkeys(range(count), need) if need else {}
 
