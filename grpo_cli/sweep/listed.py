@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,11 +14,12 @@ from grpo_cli.config.suggest import or_list
 from grpo_cli.errors import ConfigError
 
 
-def listed_jobs(config: DictConfig) -> list[list[str]]:
+def listed_jobs(config: DictConfig, asked: Sequence[str]) -> list[list[str]]:
     """Split the overrides as Hydra's basic sweeper will.
 
     Args:
         config: the configuration of the multirun itself.
+        asked: the overrides of the command line, with references as they were written.
 
     Returns:
         The overrides of each job, in order.
@@ -27,7 +30,7 @@ def listed_jobs(config: DictConfig) -> list[list[str]]:
     hydra = GlobalHydra.instance().hydra
     loader = hydra.config_loader if hydra else None  # knows which choices a group has, for glob(*)
     given = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides([*given, *config.hydra.overrides.task])
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides([*given, *asked])
     for override in parsed:
         value = override.value()
         if isinstance(value, Glob) and not list(override.sweep_string_iterator()):

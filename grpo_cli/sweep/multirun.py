@@ -52,7 +52,7 @@ class RecordSweep(Callback):
         jobs: list[list[str]] | None = None
         asked = [str(override) for override in OmegaConf.to_container(config.hydra.overrides.task)]  # type: ignore[union-attr]
         if str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
-            jobs = listed_or_exit(config)
+            jobs = listed_or_exit(config, asked)
         # Each node of several starts the same sweep, perhaps in the same folder, and all have to agree on what is run.
         alone = str(OmegaConf.select(config, "launch.nodes.count")) in ("1", "None")
         if alone:
@@ -73,10 +73,10 @@ class RecordSweep(Callback):
             _elsewhere.begin()
 
 
-def listed_or_exit(config: DictConfig) -> list[list[str]] | None:
+def listed_or_exit(config: DictConfig, asked: list[str]) -> list[list[str]] | None:
     """The jobs of the command line; None where Hydra cannot split it either, and will say so itself."""
     try:
-        return listed_jobs(config)
+        return listed_jobs(config, asked)
     except ConfigError as error:
         refuse(error)
     except HydraException:

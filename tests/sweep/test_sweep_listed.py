@@ -21,9 +21,9 @@ def listed(tmp_path, monkeypatch):
     compose.register()
 
     def jobs(*overrides: str, params: dict[str, str] | None = None) -> list[str]:
-        config = OmegaConf.create({"hydra": {"sweeper": {"params": params}, "overrides": {"task": list(overrides)}}})
+        config = OmegaConf.create({"hydra": {"sweeper": {"params": params}}})
         with initialize_config_dir(str(places.conf_dir()), version_base="1.3"):
-            return [" ".join(job) for job in listed_jobs(config)]
+            return [" ".join(job) for job in listed_jobs(config, overrides)]
 
     return jobs
 
