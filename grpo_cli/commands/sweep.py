@@ -74,10 +74,11 @@ def status(record: Mapping[str, Any]) -> int:
     """Print the table of a sweep's jobs, the running ones as their files tell of them."""
     from grpo_cli.display.console import make_console
     from grpo_cli.display.follow import Follower
+    from grpo_cli.display.jobs import tally
     from grpo_cli.display.sweep import sweep_table
     from grpo_cli.runs.folder import RunFolder
     from grpo_cli.runs.result import INTERRUPTED, RUNNING
-    from grpo_cli.runs.sweep import rows, runs_now
+    from grpo_cli.runs.sweep import judged_by, rows, runs_now
 
     alive = runs_now(record)
     states = {}
@@ -92,11 +93,11 @@ def status(record: Mapping[str, Any]) -> int:
             follower.poll()
             states[row["number"]] = follower.state
     console = make_console()
-    table = sweep_table(shown, states, str(record.get("objective", "objective")), console)
+    objectives = judged_by(record)
+    table = sweep_table(shown, states, objectives, console)
     console.print(table, width=None if console.is_terminal else 10_000, crop=False)
-    done = sum(row["status"] == "completed" for row in shown)
     state = f"runs as process {_pid(record)}" if alive else "does not run"
-    console.print(f"{done} of {len(shown)} jobs completed; the sweep {state}")
+    console.print(f"{tally(shown, objectives)}; the sweep {state}")
     return EXIT_DONE
 
 

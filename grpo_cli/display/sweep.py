@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -18,9 +19,11 @@ from rich.text import Text
 from grpo_cli.display import formatting as fmt
 from grpo_cli.display.console import ACCENT, BOLD, DIM, STATUS_STYLES, RunConsole, can_redraw, make_console
 from grpo_cli.display.follow import Follower
-from grpo_cli.display.jobs import shown_status
+from grpo_cli.display.jobs import UNKNOWN, marked_jobs, shown_status, shown_value, titles, values_of
 from grpo_cli.display.state import RunState
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.metrics import number
+from grpo_cli.runs.objectives import Objective
 from grpo_cli.runs.result import RUNNING
 from grpo_cli.runs.sweep import INVALID, Job, Sweep
 
@@ -66,9 +69,8 @@ class PlainSweep(SweepDisplay):
 
     def __enter__(self) -> PlainSweep:
         jobs = self.sweep.jobs
-        earlier = sum(job.earlier for job in jobs)
-        invalid = sum(job.status == INVALID for job in jobs)
-        before = (f", {earlier} completed earlier" if earlier else "") + (f", {invalid} invalid" if invalid else "")
+        counts = Counter(shown_status({"status": j.status, "earlier": j.earlier}) for j in jobs)
+        before = "".join(f", {counts[w]} {w}" for w in ("completed earlier", "pruned earlier", INVALID) if counts[w])
         self.console.out(f"sweep: {len(jobs)} jobs on {self.slots} slots{before}  folder {self.sweep.directory}")
         return self
 
@@ -79,7 +81,8 @@ class PlainSweep(SweepDisplay):
         if job.status == RUNNING:
             parts.append(f"GPU {job.gpus}" if job.gpus else "")
         else:
-            parts.append("" if job.objective is None else f"{self.sweep.objective} {job.objective:.4f}")
+            values = job.objectives or ([] if job.objective is None else [job.objective])
+            parts += [f"{o.name} {value:.4f}" for o, value in zip(self.sweep.objectives, values, strict=False)]
             parts.append("" if job.seconds is None else fmt.duration(job.seconds))
             parts.append((job.error or "").split("\n")[0])
         self.console.out("  ".join(fmt.one_line(part) for part in parts if part))
@@ -136,7 +139,7 @@ class LiveSweep(SweepDisplay):
         left = [row for row in rows if row["status"] in (RUNNING, "not started")]
         done = len(rows) - len(left)
         shown = rows if len(rows) <= room else left[:room]
-        table = sweep_table(shown, states, self.sweep.objective, self.console)
+        table = sweep_table(shown, states, self.sweep.objectives, self.console, marked_of(rows, self.sweep.objectives))
         count = Text(f"{done} of {len(rows)} jobs have ended, {self.slots} slots", style=BOLD)
         self._live.update(Group(table, count, Text(self.note_text, style=ACCENT)), refresh=True)
 
@@ -158,39 +161,61 @@ def make_sweep_display(mode: str, sweep: Sweep, slots: int, stream: IO[str] | No
 
 
 def sweep_table(
-    rows: Sequence[Mapping[str, Any]], states: Mapping[int, RunState], objective: str, console: RunConsole
+    rows: Sequence[Mapping[str, Any]],
+    states: Mapping[int, RunState],
+    objectives: Sequence[Objective],
+    console: RunConsole,
+    marked: Set[int] | None = None,
 ) -> Table:
-    """One line a job: what it differs by, its state, step, objective, time left, GPU.
+    """One line a job: what it differs by, its state, step, objectives, time left, GPU.
 
     Args:
         rows: as `Sweep.rows` gives them.
         states: of the jobs that run, by their number.
-        objective: the metric's name, as the column's title.
+        objectives: what they are judged by.
         console: where it is drawn.
+        marked: the numbers of the jobs to mark, where not all jobs are in `rows`; by default the best of these.
     """
+    marked = marked_of(rows, objectives) if marked is None else marked
     table = Table(box=None, pad_edge=False, header_style=DIM)
+    table.add_column("")
     table.add_column("job", justify="right", no_wrap=True)
     table.add_column("overrides", no_wrap=True, overflow="ellipsis")
-    for title in ("state", "step", objective, "time", "left", "GPU"):
+    for title in ("state", "step", *titles(objectives, console), "time", "left", "GPU"):
         table.add_column(title, no_wrap=True, justify="left" if title == "state" else "right")
     now = time.time()
     for row in rows:
         state = states.get(row["number"])
-        status, step, value, seconds, left = shown_status(row), "-", row.get("objective"), row.get("seconds"), None
+        status, step, seconds, left = shown_status(row), "-", row.get("seconds"), None
+        values = values_of(row, len(objectives))
         if state is not None:
             status = state.phase or "starting"
             step = f"{state.step}/{state.max_steps}" if state.max_steps else "-"
-            value = state.held_out[-1][1] if state.held_out else None
+            values = [latest(state, o.name) for o in objectives]
             seconds, left = state.elapsed(now), state.eta(now)
         table.add_row(
+            console.glyphs.star if row["number"] in marked else "",
             str(row["number"]),
             fmt.one_line(" ".join(row["overrides"])),
             fmt.one_line(status),
             step,
-            "-" if value is None else f"{value:.4f}",
+            *map(shown_value, values),
             fmt.duration(seconds),
             fmt.duration(left),
             row.get("gpus") or "-",
             style=ACCENT if state is not None else STATUS_STYLES.get(str(row.get("status")), DIM),
         )
     return table
+
+
+def marked_of(rows: Sequence[Mapping[str, Any]], objectives: Sequence[Objective]) -> Set[int]:
+    """The numbers of the best job so far, or of those on the Pareto front."""
+    return {rows[i]["number"] for i in marked_jobs(rows, objectives)}
+
+
+def latest(state: RunState, name: str) -> float | None:
+    """What a run that goes on has last measured of an objective."""
+    if name == UNKNOWN[0].name:
+        return state.held_out[-1][1] if state.held_out else None
+    records = [*reversed(state.evals), state.train]
+    return next((value for record in records if (value := number(record, name)) is not None), None)

@@ -19,20 +19,24 @@ class Slot:
         gpus: its GPUs; none on the CPU.
         cores: the CPU cores that its processes share.
         share: the part of the machine's memory it may take.
+        whole: it is the only one, and its jobs see the machine as it is.
     """
 
     number: int
     gpus: tuple[Gpu, ...]
     cores: int
     share: float = 1.0
+    whole: bool = False
 
     def hardware(self, machine: Hardware) -> Hardware:
         """The machine as a job in this slot sees it."""
+        if self.whole:
+            return machine
         memory = int(machine.memory_bytes * self.share)
         return replace(machine, gpus=self.gpus, cores=self.cores, memory_bytes=memory)
 
 
-def plan_slots(launch: Mapping[str, Any], training: Mapping[str, Any], hardware: Hardware) -> list[Slot] | None:
+def plan_slots(launch: Mapping[str, Any], training: Mapping[str, Any], hardware: Hardware) -> list[Slot]:
     """Share the machine out as `launch.slots` and `launch.gpus_per_job` say.
 
     How many cores a slot has depends on these settings alone and not on how many jobs there are: a job that is gone
@@ -44,20 +48,21 @@ def plan_slots(launch: Mapping[str, Any], training: Mapping[str, Any], hardware:
         hardware: the machine.
 
     Returns:
-        The slots; None where jobs run one after another on the whole machine.
+        The slots, one at least.
 
     Raises:
         ConfigError: there are fewer GPUs than asked for, or a job takes several machines.
     """
     wanted, each = _number(launch, "slots", 1), _number(launch, "gpus_per_job", "auto")
+    on_cpu = launch.get("kind") == "cpu" or training.get("use_cpu") is True
+    gpus = () if on_cpu else hardware.usable_gpus
+    whole = [Slot(0, gpus, hardware.cores, whole=True)]
     if wanted == 1 and each is None:
-        return None
+        return whole
     if (launch.get("nodes") or {}).get("count", 1) != 1:
         raise ConfigError(
             "launch.slots shares out one machine, and launch.nodes.count asks for several for each job; leave one out."
         )
-    on_cpu = launch.get("kind") == "cpu" or training.get("use_cpu") is True
-    gpus = () if on_cpu else hardware.usable_gpus
     if not gpus:
         if each is not None:
             raise ConfigError(
@@ -66,7 +71,7 @@ def plan_slots(launch: Mapping[str, Any], training: Mapping[str, Any], hardware:
         processes = _number(launch, "num_processes", "auto") or 1
         count = wanted or max(1, hardware.cores // processes)
         cores = max(1, hardware.cores // count)
-        return [Slot(number, (), cores, 1 / count) for number in range(count)] if count > 1 else None
+        return [Slot(number, (), cores, 1 / count) for number in range(count)] if count > 1 else whole
     each = each or _gpus_of_a_job(launch)
     most = len(gpus) // each
     count = wanted or most

@@ -13,6 +13,7 @@ from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_json
 
 RUNNING, COMPLETED, FAILED, INTERRUPTED = "running", "completed", "failed", "interrupted"
+PRUNED = "pruned"  # ended by its sweep, since others were doing better
 
 
 def now() -> str:

@@ -19,10 +19,14 @@ from grpo_cli.launch.slots import Slot, plan_slots
 from grpo_cli.rewards.source import run_sources
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_atomic
-from grpo_cli.runs.result import COMPLETED, read_result
+from grpo_cli.runs.result import COMPLETED, PRUNED, read_result
 from grpo_cli.runs.resume import fingerprint
-from grpo_cli.runs.sweep import INVALID, Job
+from grpo_cli.runs.sweep import INVALID, NOT_STARTED, Job, Sweep
+from grpo_cli.sweep import multirun
+from grpo_cli.sweep.budget import Budget, budget_of
 from grpo_cli.sweep.job_process import overrides_of
+from grpo_cli.sweep.source import JobList, Sampled, Source
+from grpo_cli.sweep.trials import Trials
 
 LaunchOne = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
@@ -34,17 +38,19 @@ class Batch:
     Attributes:
         slots: where they will run; None: one after another in this process.
         place: where their frozen configurations are written.
+        budget: what they may take.
         fail_fast: whether a refused configuration ends the sweep.
         ready: the numbers of those to run.
     """
 
     slots: list[Slot] | None
     place: Path
+    budget: Budget = field(default_factory=Budget)
     fail_fast: bool = False
     ready: list[int] = field(default_factory=list)
 
     def check(self, cfg: DictConfig, overrides: list[str], job: Job, folder: Path) -> None:
-        """Check one job's configuration; note in its record whether it is refused, completed before, or to be run.
+        """Check one job's configuration; note in its record whether it is refused, ended well before, or to be run.
 
         Args:
             cfg: its composed configuration.
@@ -56,6 +62,7 @@ class Batch:
             SweepFailed: it is refused and `sweep.fail_fast` is set.
         """
         run_folder = RunFolder(folder)
+        job.status, job.error, job.earlier = NOT_STARTED, None, False
         try:
             check_or_discard(cfg, folder)
             with removed_if_unused(run_folder, Path(cfg.paths.output_dir)):
@@ -73,7 +80,8 @@ class Batch:
         result = read_result(run_folder)
         # Of several nodes each would have to skip the same jobs, and only node 0 has their folders.
         again = cfg.resume == "never" or cfg.dry_run or cfg.launch.slurm.submit or cfg.launch.nodes.count > 1
-        if not again and result.get("status") == COMPLETED and result.get("config_fingerprint") == identity:
+        done = result.get("status") in (COMPLETED, PRUNED)
+        if not again and done and result.get("config_fingerprint") == identity:
             job.take(result)
             job.folder, job.earlier = str(folder), True
             return
@@ -102,23 +110,14 @@ def launch(
         first: the number of the first.
 
     Returns:
-        One result a job, in order; its value is the job's objective, NaN where it has none.
+        One result a job, in order; its value is the job's objective, a list where there are several, NaN for none.
 
     Raises:
         ConfigError: the slots asked for do not fit the machine, or jobs are refused and `sweep.invalid=fatal` is set.
     """
-    from grpo_cli.sweep import multirun
-
-    in_process = config.dry_run or config.launch.slurm.submit
-    slots = None if in_process else plan_slots(config.launch, config.training, detect())
-    sweep_folder = Path(config.hydra.sweep.dir).absolute()
-    batch = Batch(slots, sweep_folder / "jobs", bool(config.sweep.fail_fast))
-    with multirun.checking(batch):
-        returns = list(launch_one(job_overrides, first))
-    for returned in returns:
-        _ = returned.return_value  # raises what Hydra caught: a full disk, a bug
-    sweep = multirun.current_sweep()
-    assert sweep is not None
+    batch = batch_of(config)
+    returns = check_all(batch, launch_one, job_overrides, first)
+    sweep = current()
     jobs = [sweep.jobs[first + index] for index in range(len(job_overrides))]
     refused = [job for job in jobs if job.status == INVALID]
     if refused and config.sweep.invalid == "fatal":
@@ -127,14 +126,88 @@ def launch(
             f"sweep.invalid=fatal: the configuration of job{'s' * (len(refused) > 1)} {numbers} of {len(jobs)} is "
             "refused, so none was started; sweep.invalid=skip leaves such jobs out."
         )
-    if slots is None:
+    if batch.slots is None:
         for number in batch.ready:
             returns[number - first] = launch_one([job_overrides[number - first]], number)[0]
     elif batch.ready:
-        from grpo_cli.sweep.side_by_side import run_side_by_side
-
-        run_side_by_side(sweep, batch, str(config.display))
+        run_on_slots(config, batch, JobList([sweep.jobs[number] for number in batch.ready]))
     for job, returned in zip(jobs, returns, strict=True):
-        if slots is not None or job.number not in batch.ready:
-            returned.return_value = float("nan") if job.objective is None else float(job.objective)
+        if batch.slots is not None or job.number not in batch.ready:
+            returned.return_value = sweep.returned(job)
     return returns
+
+
+def stream(config: DictConfig, launch_one: LaunchOne, trials: Trials) -> None:
+    """Run the jobs that a sampler thinks up, each checked when it is thought up, until there are no more.
+
+    Args:
+        config: the configuration of the multirun itself.
+        launch_one: Hydra's own way to compose jobs and run them in this process.
+        trials: the sampler.
+
+    Raises:
+        ConfigError: as `launch`; or there is nothing to be told to the sampler, since Slurm runs the jobs later.
+    """
+    if config.launch.slurm.submit:
+        raise ConfigError(
+            "launch=slurm submits jobs and does not wait for them, and a sampler goes by their results; start the "
+            "sweep inside a Slurm job, or write hydra/launcher=submitit_slurm."
+        )
+    batch = batch_of(config)
+    sweep = current()
+    if batch.slots is None:
+        while (asked := trials.ask()) is not None:
+            _ = launch_one([asked[1]], asked[0])[0].return_value
+            trials.tell(sweep.jobs[asked[0]])
+        return
+
+    def check(number: int, overrides: Sequence[str]) -> Job:
+        check_all(batch, launch_one, [overrides], number)
+        job = sweep.jobs[number]
+        if job.status == INVALID and config.sweep.invalid == "fatal":
+            raise ConfigError(f"sweep.invalid=fatal: the configuration of job {number} is refused. {job.error}")
+        return job
+
+    run_on_slots(config, batch, Sampled(trials, check))
+
+
+def batch_of(config: DictConfig) -> Batch:
+    """An empty batch, with the slots that the machine and the configuration of the multirun allow."""
+    # These need this process, or its terminal.
+    in_process = (
+        config.dry_run or config.launch.slurm.submit or config.launch.nodes.count > 1 or config.launch.foreground
+    )
+    slots = None if in_process else plan_slots(config.launch, config.training, detect())
+    if config.launch.nodes.count > 1 and (config.sweep.timeout is not None or config.sweep.gpu_hours is not None):
+        raise ConfigError(
+            "sweep.timeout and sweep.gpu_hours are kept on one machine, not over several; leave them out."
+        )
+    budget = budget_of(config.sweep, slots) if slots else Budget()
+    return Batch(slots, Path(config.hydra.sweep.dir).absolute() / "jobs", budget, bool(config.sweep.fail_fast))
+
+
+def check_all(
+    batch: Batch, launch_one: LaunchOne, job_overrides: Sequence[Sequence[str]], first: int
+) -> list[JobReturn]:
+    """Compose and check jobs; their records and `batch.ready` say what was found."""
+    with multirun.checking(batch):
+        returns = list(launch_one(job_overrides, first))
+    for returned in returns:
+        _ = returned.return_value  # raises what Hydra caught: a full disk, a bug
+    return returns
+
+
+def run_on_slots(config: DictConfig, batch: Batch, source: Source) -> None:
+    """Run checked jobs on the slots of a batch."""
+    from grpo_cli.sweep.side_by_side import SideBySide  # rich and psutil: not for a start that only checks
+
+    assert batch.slots is not None
+    jobs = SideBySide(current(), source, batch.slots, batch.config_of, batch.budget, batch.fail_fast)
+    jobs.run(str(config.display))
+
+
+def current() -> Sweep:
+    """The record of this process's multirun."""
+    sweep = multirun.current_sweep()
+    assert sweep is not None
+    return sweep

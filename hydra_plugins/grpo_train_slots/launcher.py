@@ -33,9 +33,20 @@ class SlotsLauncher(BasicLauncher):
             initial_job_idx: the number of the first.
 
         Returns:
-            One result a job, in order; its value is the job's objective.
+            One result a job, in order; its value is the job's objective, a list where there are several.
         """
         from grpo_cli.sweep.batch import launch
 
         assert self.config is not None
         return launch(self.config, super().launch, job_overrides, initial_job_idx)
+
+    def stream(self, trials: object) -> None:
+        """Run the jobs of a sampler, which is asked for one whenever a slot is free.
+
+        Args:
+            trials: a `grpo_cli.sweep.trials.Trials`.
+        """
+        from grpo_cli.sweep.batch import stream
+
+        assert self.config is not None
+        stream(self.config, super().launch, trials)

@@ -17,9 +17,11 @@ def gpus_of(slots):
 
 
 def test_one_slot_is_the_whole_machine_as_ever():
-    assert plan_slots({}, {}, machine(8)) is None
-    assert plan_slots({"slots": 1}, {}, machine()) is None
-    assert plan_slots({"slots": "auto"}, {}, machine(cores=1)) is None
+    for launch, here in (({}, machine(8)), ({"slots": 1}, machine()), ({"slots": "auto"}, machine(cores=1))):
+        (slot,) = plan_slots(launch, {}, here)
+        assert slot.whole and slot.hardware(here) is here
+        assert (slot.cores, slot.gpus) == (here.cores, here.usable_gpus)
+    assert plan_slots({"kind": "cpu"}, {}, machine(8))[0].gpus == ()
 
 
 def test_each_slot_has_gpus_of_its_own():

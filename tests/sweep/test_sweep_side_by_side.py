@@ -1,6 +1,7 @@
 """Multirun jobs side by side: stopped, killed and gone on with; a failing one; refused ones."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from real_runs import COMMAND, SHORT, environment, read_records
+from real_runs import COMMAND, REPOSITORY, SHORT, environment, read_records
 
 # One thread a process everywhere: another number of threads adds up in another order.
 TRIALS = ["-m", *SHORT, "training.max_steps=12", "training.save_steps=3", "launch.threads=1", "seed=1,2,3"]
@@ -140,7 +141,7 @@ def test_invalid_combinations_are_all_found_before_anything_starts(tmp_path):
     jobs = jobs_of(tmp_path / "sweep")
     assert [job["status"] for job in jobs] == ["not started", "not started", "invalid", "invalid"]
     assert "does not divide" in jobs[2]["error"]
-    assert sorted(p.name for p in (tmp_path / "sweep").iterdir()) == ["logs", "multirun.yaml", "sweep.json"]
+    assert sorted(p.name for p in (tmp_path / "sweep").iterdir()) == [*["jobs", "logs", "multirun.yaml", "sweep.json"]]
 
 
 @pytest.mark.slow
@@ -159,3 +160,91 @@ def test_a_folder_whose_sweep_runs_is_refused(tmp_path):
         )
     assert refused.returncode == 2 and "is in use by process" in refused.stderr
     assert not (tmp_path / "sweep" / "sweep.json").exists()
+
+
+@pytest.mark.slow
+def test_a_spent_budget_stops_cleanly_and_more_of_it_goes_on(tmp_path, cli):
+    trials = ["-m", *SHORT, "hydra.sweep.dir=sweep", "training.max_steps=400", "training.save_steps=400", "seed=1,2"]
+    first = cli(*trials, "sweep.timeout=9s")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "sweep.timeout: 9 s are over; with more of it the same command goes on" in first.stderr
+    assert [job["status"] for job in jobs_of(tmp_path / "sweep")] == ["interrupted", "not started"]
+    steps = [json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())["step"]]
+
+    again = cli(*trials, "sweep.timeout=5s")
+    assert "Going on with" in (tmp_path / "sweep" / "jobs" / "0.log").read_text(), again.stdout + again.stderr
+    steps.append(json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())["step"])
+    assert 0 < steps[0] < steps[1]
+
+
+@pytest.mark.slow
+def test_a_pruned_job_saves_a_checkpoint_and_is_no_failure(tmp_path, cli):
+    # A sweeper of the user's own, in a folder of Hydra plugins, with a sampler that prunes its second trial.
+    place = tmp_path / "hydra_plugins" / "pruning"
+    place.mkdir(parents=True)
+    (place / "__init__.py").touch()
+    (place / "sweeper.py").write_text(SWEEPER)
+    done = cli(
+        *["-m", *SHORT, "hydra.sweep.dir=sweep", "hydra/sweeper=pruning", "training.max_steps=300"],
+        *["launch.slots=2", "launch.threads=1"],
+        PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", str(REPOSITORY))]),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = jobs_of(tmp_path / "sweep")
+    assert [job["status"] for job in jobs] == ["completed", "pruned", "completed"], done.stdout
+    result = json.loads((tmp_path / "sweep" / "1" / "result.json").read_text())
+    assert (result["status"], result["stopped"]) == ("pruned", "worse than the others")
+    assert 0 < result["step"] < 300 and list((tmp_path / "sweep" / "1" / "checkpoints").iterdir())
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert sorted(told) == [[0, "completed"], [1, "pruned"], [2, "completed"]]
+
+
+SWEEPER = """
+import json
+import os
+from dataclasses import dataclass
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+
+
+@dataclass
+class Conf:
+    _target_: str = "hydra_plugins.pruning.sweeper.Pruning"
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="pruning", node=Conf)
+
+
+class Pruning(Sweeper):
+    def setup(self, *, hydra_context, task_function, config):
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments):
+        self.fixed = list(arguments)
+        own = [["training.max_steps=2"], ["seed=7"], ["training.max_steps=3"]]
+        self.left = list(enumerate(own))
+        self.told = []
+        self.launcher.stream(self)
+        with open("told.json", "w") as file:
+            json.dump(self.told, file)
+
+    def ask(self):
+        if not self.left:
+            return None
+        number, own = self.left.pop(0)
+        return number, self.fixed + own
+
+    def tell(self, job):
+        self.told.append([job.number, job.status])
+
+    def prune(self, job):
+        from pathlib import Path
+
+        metrics = Path(job.folder) / "metrics.jsonl"
+        begun = metrics.exists() and '"loss"' in metrics.read_text()
+        return "worse than the others" if job.number == 1 and begun else None
+"""
