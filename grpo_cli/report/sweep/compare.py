@@ -106,9 +106,9 @@ class Comparer:
             if pstdev(differences) > ALIKE:
                 return Comparison(PAIRED, len(shared), *mean_interval(differences, alpha), mean_p(differences))
             return self._over_prompts(shared, alpha, "every shared seed has the same difference")
-        if not shared and min(len(a.values), len(b.values)) >= 2:
-            if max(pstdev(a.values), pstdev(b.values)) > ALIKE:
-                return Comparison(UNPAIRED, len(a.values) + len(b.values), *welch(a.values, b.values, alpha))
+        varied = max(pstdev(a.values), pstdev(b.values)) > ALIKE
+        if not shared and min(len(a.values), len(b.values)) >= 2 and varied:
+            return Comparison(UNPAIRED, len(a.values) + len(b.values), *welch(a.values, b.values, alpha))
         return self._over_prompts(shared or [(a.counted[0], b.counted[0])], alpha, "one seed to compare")
 
     def _over_prompts(self, pairs: Sequence[tuple[Trial, Trial]], alpha: float, reason: str) -> Comparison:
@@ -174,5 +174,5 @@ def choose_baseline(groups: Sequence[Group], wanted: str | None, sweep: SweepRun
             f"number up to {max((t.number for t in sweep.trials), default=0)}, or one of {some}"
         )
     if not found.values:
-        raise ConfigError(f"--baseline={wanted}: no job of this setting has completed with a value, so it cannot be one")
+        raise ConfigError(f"--baseline={wanted}: none of its jobs has completed with a value; name another")
     return found

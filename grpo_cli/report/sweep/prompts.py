@@ -11,7 +11,6 @@ from grpo_cli.report.read import Record
 from grpo_cli.report.sweep.read import Trial
 from grpo_cli.report.sweep.student import mean_interval, mean_p
 from grpo_cli.runs.jsonl import read
-from grpo_cli.runs.metrics import number
 
 FEW_RESAMPLES = 0.002
 """Below such an alpha the tail of 2,000 resampled means is too thin, and Student's t over the prompts takes over."""

@@ -145,17 +145,23 @@ def verdict(board: Standings) -> tuple[str, list[str], str]:
     judged, sweep = board.judged, board.sweep
     if not judged:
         pending = any(t.status == RUNNING for t in sweep.trials) and sweep.alive
-        return ("Nothing to rank yet: no job has completed" if pending else "Nothing to rank: no job has completed"), (
-            _state(sweep)
-        ), (NEUTRAL if pending else BAD)
+        return (
+            ("Nothing to rank yet: no job has completed" if pending else "Nothing to rank: no job has completed"),
+            (_state(sweep)),
+            (NEUTRAL if pending else BAD),
+        )
     best = judged[0]
     where = f"{board.title} {show(best.mean, board.kind)}"
     if len(judged) == 1:
         seeds = len(best.values)
-        return f"{capital(where)} with the one setting that has completed", [
-            f"{seeds} seed{'s' * (seeds > 1)} of it; there is no other to compare it with.",
-            *_state(sweep),
-        ], NEUTRAL
+        return (
+            f"{capital(where)} with the one setting that has completed",
+            [
+                f"{seeds} seed{'s' * (seeds > 1)} of it; there is no other to compare it with.",
+                *_state(sweep),
+            ],
+            NEUTRAL,
+        )
     worse = [c for c in board.to_best.values() if c.sure]
     open_ = len(board.to_best) - len(worse)
     sentences = []
@@ -211,7 +217,8 @@ def method(board: Standings) -> list[str]:
 def confidence(alpha: float) -> str:
     """A confidence in as many digits as tell it from 100 %."""
     places = 0 if alpha >= 0.05 else 1 if alpha >= 0.005 else 2
-    return f"{100 * (1 - alpha):.{places}f}{THIN}%"
+    text = f"{100 * (1 - alpha):.{places}f}"
+    return f"{text.removesuffix('.0')}{THIN}%"
 
 
 def interval_text(comparison: Comparison, kind: str) -> str:

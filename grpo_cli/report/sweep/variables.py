@@ -35,7 +35,7 @@ class Variable:
     @property
     def log(self) -> bool:
         """Whether its values spread so far that their logarithm is what counts."""
-        return self.numeric and logarithmic([v for v in self.values.values()])
+        return self.numeric and logarithmic(list(self.values.values()))
 
     @property
     def distinct(self) -> list[Any]:
