@@ -15,7 +15,7 @@ from grpo_cli.report.sweep.board import Column, board_rows
 from grpo_cli.report.sweep.groups import short_seed
 from grpo_cli.report.sweep.plots import Plot, plots, told
 from grpo_cli.report.sweep.read import PRUNED, Trial
-from grpo_cli.report.sweep.standings import Standings, completions_of, method, title_of, verdict
+from grpo_cli.report.sweep.standings import Standings, completions_of, kind_of, method, title_of, verdict
 from grpo_cli.runs.result import COMPLETED, RUNNING
 
 SCRIPTS, STYLES = ("charts.js", "sweep.js"), ("page.css", "sweep.css")
@@ -178,7 +178,7 @@ def _jobs(board: Standings, place: Path | None) -> Markup:
     rows = []
     for trial in board.sweep.trials:
         group = next(g for g in board.groups if trial in g.trials)
-        values = [told_value(board, trial, i) for i in range(len(board.sweep.objectives))]
+        values = [_value(board, trial, i) for i in range(len(board.sweep.objectives))]
         level = STATUS.get(trial.status, NEUTRAL if trial.status in (RUNNING, "not started") else WARNING)
         why = (trial.error or str(trial.run.result.get("stopped") or "")).strip().split("\n")[0]
         front = " · Pareto front" if trial.number in board.front else ""
@@ -197,10 +197,8 @@ def _jobs(board: Standings, place: Path | None) -> Markup:
     return el("div", whole, class_="card wide-table short board", tabindex="0", role="region", aria_label="Jobs")
 
 
-def told_value(board: Standings, trial: Trial, index: int) -> str:
+def _value(board: Standings, trial: Trial, index: int) -> str:
     """One objective of a job as text."""
-    from grpo_cli.report.sweep.standings import kind_of
-
     return show(trial.objectives[index], kind_of(board.sweep.objectives[index]))
 
 

@@ -1,4 +1,4 @@
-"""What a leaderboard says: each setting's place with its numbers, and the verdict in words. Page and terminal show it."""
+"""What a leaderboard says: each setting's place with its numbers, and the verdict in words, for page and terminal."""
 
 from __future__ import annotations
 
