@@ -43,15 +43,24 @@ class Axis:
         return (number - self.low) / (self.high - self.low) if self.high > self.low else 0.5
 
 
-def number_axis(title: str, values: Sequence[float], kind: str = NUMBER, wanted: int = 4) -> Axis:
-    """An axis of numbers that ends at round ones, logarithmic where they spread far."""
+def number_axis(title: str, values: Sequence[float], kind: str = NUMBER, exact: bool = False) -> Axis:
+    """An axis of numbers, logarithmic where they spread far.
+
+    Args:
+        title: what is on it.
+        values: what it has to hold.
+        kind: how its numbers are shown.
+        exact: it ends where the values do, and not at round numbers.
+    """
     if kind == NUMBER and len(set(values)) > 1 and logarithmic(values):
         return _log_axis(title, values)
     low, high = min(values), max(values)
     if high - low <= 1e-9 * max(abs(high), abs(low), 1e-300):
         low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
-    places = ticks(low, high, wanted)
-    axis = Axis(title, places[0], places[-1], kind=kind)
+    places = ticks(low, high)
+    if exact:
+        places = [v for v in places if low <= v <= high]
+    axis = Axis(title, low, high, kind=kind) if exact else Axis(title, places[0], places[-1], kind=kind)
     return Axis(title, axis.low, axis.high, kind=kind, marks=[(axis.at(v), show(v, kind)) for v in places])
 
 

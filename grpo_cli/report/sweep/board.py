@@ -50,11 +50,13 @@ class Row:
     """One setting.
 
     Attributes:
+        group: the setting.
         cells: one a column.
         best: its best single job.
         range_: lower end, mean and upper end as places between 0 and 1; None without an interval.
     """
 
+    group: Group
     cells: Sequence[Cell]
     best: Trial | None
     range_: tuple[float, float, float] | None
@@ -95,7 +97,7 @@ def board_rows(board: Standings) -> tuple[list[Column], list[Row]]:
         count = completions_of(group.counted)
         cells.append(Cell(duration(fmean(seconds)) if seconds else "–"))
         cells.append(Cell(show(count / len(group.counted), "count") if count else "–"))
-        rows.append(Row(cells, best, _places(group, interval, scale)))
+        rows.append(Row(group, cells, best, _places(group, interval, scale)))
     return columns, rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from grpo_cli.report.markup import Markup, breakable, el, join
 from grpo_cli.report.page import document, navigation, section
 from grpo_cli.report.sections import STATUS, made_of
 from grpo_cli.report.summary import NEUTRAL, WARNING
-from grpo_cli.report.sweep.board import Column, board_rows
+from grpo_cli.report.sweep.board import Column, Row, board_rows
 from grpo_cli.report.sweep.groups import short_seed
 from grpo_cli.report.sweep.plots import Plot, plots, told
 from grpo_cli.report.sweep.read import PRUNED, Trial
@@ -100,27 +101,33 @@ def _board(board: Standings, place: Path | None) -> Markup:
     columns, rows = board_rows(board)
     if not rows:
         return el("p", "No job is recorded.", class_="soft")
-    head = el("tr", *(el("th", c.title, scope="col", class_="number" if c.number else None) for c in columns))
+    shown = [(i, c) for i, c in enumerate(columns) if c.key != "rank"]
+    head = el("tr", *(el("th", c.title, scope="col", class_="number" if c.number else None) for _, c in shown))
     body = []
     for rank, row in enumerate(rows):
-        cells: list[Markup] = []
-        for column, cell in zip(columns, row.cells, strict=True):
-            cells.append(_cell(column, cell.text, cell.note))
-            if column.key == "mean":
-                cells[-1] = el("td", cell.text, el("small", cell.note) if cell.note else None, _range(row.range_))
-            if column.key == "best" and row.best is not None:
-                cells[-1] = el("td", _link(row.best, place, cell.text), el("small", cell.note))
         kind = "first" if rank == 0 and board.judged else None
+        cells = [_cell(column, row, i, place) for i, column in shown]
         body.append(el("tr", *cells, class_=kind, data_job=row.best.number if row.best else None))
     whole = el("table", el("caption", "Settings", class_="hidden"), el("thead", head), el("tbody", *body))
     return el("div", whole, class_="card wide-table short board", tabindex="0", role="region", aria_label="Leaderboard")
 
 
-def _cell(column: Column, text: str, note: str) -> Markup:
-    small = el("small", note) if note else None
+def _cell(column: Column, row: Row, index: int, place: Path | None) -> Markup:
+    cell = row.cells[index]
+    small = el("small", cell.note) if cell.note else None
     if column.key == "setting":
-        return el("th", breakable(text), small, scope="row", class_="setting")
-    return el("td", text, small, class_="number" if column.number else None)
+        name = _lines(row.group.overrides) if row.group.overrides else cell.text
+        return el("th", el("span", row.cells[0].text, class_="rank"), el("span", name), scope="row", class_="setting")
+    if column.key == "best" and row.best is not None:
+        return el("td", _link(row.best, place, cell.text), small)
+    drawn = _range(row.range_) if column.key == "mean" else None
+    return el("td", cell.text, small, drawn, class_="number" if column.number else None)
+
+
+def _lines(overrides: Sequence[str]) -> Markup:
+    """A setting's overrides, one a line."""
+    lines = [join(breakable(key), equals, value) for key, equals, value in (o.partition("=") for o in overrides)]
+    return join(lines[0], *(part for line in lines[1:] for part in (el("br"), line)))
 
 
 def _range(places: tuple[float, float, float] | None) -> Markup | None:
@@ -183,7 +190,7 @@ def _jobs(board: Standings, place: Path | None) -> Markup:
         why = (trial.error or str(trial.run.result.get("stopped") or "")).strip().split("\n")[0]
         front = " · Pareto front" if trial.number in board.front else ""
         cells = [
-            el("td", breakable(group.name), class_="setting"),
+            el("td", _lines(group.overrides) if group.overrides else group.name, class_="setting"),
             el("td", short_seed(trial)),
             el("td", el("span", trial.status, class_=level), front or None),
             *(el("td", v, class_="number") for v in values),
@@ -194,7 +201,8 @@ def _jobs(board: Standings, place: Path | None) -> Markup:
         rows.append(el("tr", el("th", name, scope="row"), *cells, data_job=trial.number, title=told(board, trial)))
     top = el("thead", el("tr", *(el("th", capital(h), scope="col") for h in head)))
     whole = el("table", el("caption", "Jobs", class_="hidden"), top, el("tbody", *rows))
-    return el("div", whole, class_="card wide-table short board", tabindex="0", role="region", aria_label="Jobs")
+    kind = "card wide-table short board jobs"
+    return el("div", whole, class_=kind, tabindex="0", role="region", aria_label="Jobs")
 
 
 def _value(board: Standings, trial: Trial, index: int) -> str:

@@ -13,8 +13,9 @@ from grpo_cli.report.sweep.axes import Axis, number_axis, shortened, variable_ax
 from grpo_cli.report.sweep.groups import short_seed
 from grpo_cli.report.sweep.read import PRUNED, Trial
 from grpo_cli.report.sweep.standings import Standings, kind_of, title_of
+from grpo_cli.report.sweep.variables import Variable
 
-WIDTH, HEIGHT = 548, 260
+WIDTH, HEIGHT, FULL_WIDTH = 548, 260, 1070
 LEVELS = 8
 """Colours from the worst objective to the best."""
 MOST_VARIABLES = 8
@@ -51,7 +52,7 @@ def over_trials(board: Standings) -> Plot | None:
     if len(judged) < 2:
         return None
     frame = _Frame(
-        number_axis("job", [float(t.number) for t in judged], COUNT),
+        number_axis("job", [float(t.number) for t in judged], COUNT, exact=True),
         number_axis(board.title, [t.objective or 0.0 for t in judged], board.kind),
     )
     best, so_far = None, []
@@ -77,7 +78,7 @@ def learning_curves(board: Standings) -> Plot | None:
     if not any(len(points) > 1 for _, points in curves):
         return None
     frame = _Frame(
-        number_axis("step", [float(s) for _, points in curves for s, _ in points], COUNT),
+        number_axis("step", [float(s) for _, points in curves for s, _ in points], COUNT, exact=True),
         number_axis(board.title, [v for _, points in curves for _, v in points], board.kind),
     )
     best = board.best_trial
@@ -96,37 +97,48 @@ def parallel(board: Standings) -> Plot | None:
         return None
     axes = [variable_axis(v) for v in varied]
     axes.append(number_axis(board.title, [t.objective or 0.0 for t in judged], board.kind))
-    width, height, top = max(WIDTH, 128 * len(axes)), 300, 34
-    bottom, left, right = height - 14, 60.0, width - 60.0
-    across = [left + i * (right - left) / (len(axes) - 1) for i in range(len(axes))]
+    said = f"{len(judged)} jobs as lines through {', '.join(v.key for v in varied)} to {board.title}"
+    drawing = join(
+        _parallel(board, judged, varied, axes, max(FULL_WIDTH, 130 * len(axes)), said, "wide"),
+        _parallel(board, judged, varied, axes, max(340, 130 * len(axes)), said, "narrow"),
+    )
+    rest = len(board.variables) - len(varied)
+    note = "The deeper the colour, the better the objective." + (f" {rest} more keys are not drawn." if rest else "")
+    return Plot("parallel-coordinates", "Settings and what they led to", drawing, note)
+
+
+def _parallel(
+    board: Standings,
+    judged: Sequence[Trial],
+    varied: Sequence[Variable],
+    axes: Sequence[Axis],
+    width: float,
+    said: str,
+    class_: str,
+) -> Markup:
+    """The drawing of `parallel` in one width."""
+    height, top, bottom = 300, 34, 286.0
+    right = width - 64.0
+    across = [10.0 + i * (right - 10.0) / (len(axes) - 1) for i in range(len(axes))]
+    names = [axis.title.rpartition(".")[2] for axis in axes[:-1]]
+    titles = [n if names.count(n) == 1 else a.title for n, a in zip(names, axes, strict=False)] + [axes[-1].title]
 
     def up(place: float) -> float:
         return round(bottom - place * (bottom - top), 1)
 
-    parts: list[Markup] = []
-    for x, axis in zip(across, axes, strict=True):
+    rules, labels = [], []
+    for x, axis, title in zip(across, axes, titles, strict=True):
         last = axis is axes[-1]
-        anchor = "start" if x == left else "end" if last else "middle"
-        edge = 2.0 if x == left else width - 2 if last else x
-        title = shortened(axis.title.rpartition(".")[2] if not last else axis.title, 20)
-        parts.append(el("text", title, x=f"{edge:.1f}", y=14, text_anchor=anchor, class_="axis-title"))
-        parts.append(el("path", d=f"M{x:.1f} {top}V{bottom}", class_="axis"))
+        edge, anchor = (width - 2, "end") if last else (x - 4, "start")
+        rules.append(el("text", shortened(title, 20), x=f"{edge:.1f}", y=14, text_anchor=anchor, class_="axis-title"))
+        rules.append(el("path", d=f"M{x:.1f} {top}V{bottom}", class_="axis"))
+        labels += [el("text", t, x=f"{x + 6:.1f}", y=up(place) + 3.5, class_="halo") for place, t in axis.marks]
     lines = []
-    best = board.best_trial
-    for trial in sorted(judged, key=lambda t: (t is best, _goodness(board, t))):
+    for trial in sorted(judged, key=lambda t: (t is board.best_trial, _goodness(board, t))):
         places = [a.at(v.values[trial.number]) for a, v in zip(axes, varied, strict=False)]
         places.append(axes[-1].at(trial.objective))
-        points = [(round(x, 1), up(p)) for x, p in zip(across, places, strict=True)]
-        lines.append(_line(board, trial, points))
-    labels = []
-    for x, axis in zip(across, axes, strict=True):
-        for place, label in axis.marks:
-            labels.append(el("text", label, x=f"{x + 6:.1f}", y=up(place) + 3.5, text_anchor="start", class_="halo"))
-    said = f"{len(judged)} jobs as lines through {', '.join(v.key for v in varied)} to {board.title}"
-    drawing = _svg(width, height, said, *parts, *lines, *labels)
-    rest = len(board.variables) - len(varied)
-    note = "The deeper the colour, the better the objective." + (f" {rest} more keys are not drawn." if rest else "")
-    return Plot("parallel-coordinates", "Settings and what they led to", drawing, note)
+        lines.append(_line(board, trial, [(round(x, 1), up(p)) for x, p in zip(across, places, strict=True)]))
+    return _svg(width, height, said, *rules, *lines, *labels, class_=class_, width=f"{width:g}")
 
 
 def front(board: Standings, first: int, second: int) -> Plot | None:
@@ -189,8 +201,9 @@ class _Frame:
         return _svg(self.width, self.height, said, *parts, *marks)
 
 
-def _svg(width: float, height: float, said: str, *parts: Markup | None) -> Markup:
-    return el("svg", *parts, viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=f"{said}.", data_jobs=True)
+def _svg(wide: float, high: float, said: str, *parts: Markup | None, **attributes: object) -> Markup:
+    view = f"0 0 {wide:g} {high:g}"
+    return el("svg", *parts, viewBox=view, role="img", aria_label=f"{said}.", data_jobs=True, **attributes)
 
 
 def _with_value(board: Standings) -> list[Trial]:
@@ -253,7 +266,8 @@ def _steps(points: Sequence[tuple[float, float]]) -> str:
 
 def standalone(plot: Plot) -> str:
     """A plot as an SVG file: colours inside, on white."""
-    start, rest = plot.drawing.split(">", 1)
+    drawing = plot.drawing.partition("</svg>")[0] + "</svg>"  # the wide one, where there are two
+    start, rest = drawing.split(">", 1)
     width, height = (float(v) for v in start.split('viewBox="0 0 ')[1].split('"')[0].split())
     style = (
         "text{font-family:Helvetica,Arial,sans-serif;font-size:11px;fill:#475569}.title{font-size:15px;font-weight:bold}"
