@@ -104,7 +104,7 @@ def parts_of(trial: Trial) -> Parts:
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    overrides = own_overrides(trial.overrides)
+    overrides = own_overrides(trial.overrides, kept=("name",))
     hidden = [o.partition("=")[0] for o in overrides if "<redacted>" in o]
     if hidden:
         raise ConfigError(f"{hidden[0]} of job {trial.number} is a secret and not recorded; set it in the environment")
@@ -117,12 +117,10 @@ def parts_of(trial: Trial) -> Parts:
             _delete(parts, key, trial)
         else:
             parts.set(key, _value(override))
-    parts.defaults.sort(key=lambda entry: next(iter(entry)).startswith("override "))  # Hydra wants those last
-    if parts.defaults and not next(iter(parts.defaults[-1])).startswith("override "):
-        parts.defaults.append("_self_")
-    elif any(not next(iter(e)).startswith("override ") for e in parts.defaults):
-        first = next(i for i, e in enumerate(parts.defaults) if next(iter(e)).startswith("override "))
-        parts.defaults.insert(first, "_self_")
+    taken_in = [e for e in parts.defaults if not _entry(e).startswith("override ")]
+    if taken_in:  # below this file's own keys; Hydra wants the overrides last
+        rest = [e for e in parts.defaults if e not in taken_in]
+        parts.defaults = [*taken_in, "_self_", *rest]
     return parts
 
 
@@ -189,10 +187,12 @@ def _choose(parts: Parts, override: Override, group: str, package: str | None, t
         return
     choice = override.value()
     choice = choice if isinstance(choice, list) or choice is None else str(choice)
-    if group in ("experiment", "debug") or override.is_add() or override.is_force_add():
-        # Taken in here, below this file's own keys, as the command line's keys were above it.
-        if choice is not None:
-            parts.defaults.append({where: choice})
+    if group in ("experiment", "debug") and choice is not None:
+        # As a file and not as a choice: `experiment=<this one>` would choose that one, too.
+        parts.defaults.append(f"/{group}/{choice}")
+        return
+    if override.is_add() or override.is_force_add():
+        parts.defaults.append({where: choice})
         return
     parts.defaults.append({f"override {where}": choice})
 
@@ -204,12 +204,17 @@ def _delete(parts: Parts, key: str, trial: Trial) -> None:
     if default is not MISSING:
         parts.set(key, default)
     elif key.startswith("reward.") and key.count(".") == 1 and isinstance(names, dict):
-        entries = [e for e in parts.defaults if next(iter(e)) != "override /reward"]
+        entries = [e for e in parts.defaults if _entry(e) != "override /reward"]
         parts.defaults = [*entries, {"override /reward": [str(n) for n in names]}]
     else:
         raise ConfigError(
             f"Job {trial.number} takes {key} away (~{key}), {DELETED.format(' '.join(own_overrides(trial.overrides)))}"
         )
+
+
+def _entry(entry: dict[str, Any] | str) -> str:
+    """What an entry of a defaults list is about."""
+    return entry if isinstance(entry, str) else next(iter(entry))
 
 
 def _value(override: Override) -> Any:

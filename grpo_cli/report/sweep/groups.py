@@ -98,9 +98,14 @@ def ranked(groups: Iterable[Group], minimize: bool) -> list[Group]:
     return sorted(groups, key=lambda g: (g.mean is None, sign * (g.mean or 0.0), g.first))
 
 
-def own_overrides(overrides: Sequence[str]) -> list[str]:
-    """The overrides that make up a setting: neither seeds nor how the sweep is run and watched."""
-    return [o for o in overrides if not _matches(key_of(o), ASIDE)]
+def own_overrides(overrides: Sequence[str], kept: Sequence[str] = ()) -> list[str]:
+    """The overrides that make up a setting: neither seeds nor how the sweep is run and watched.
+
+    Args:
+        overrides: a job's.
+        kept: keys to leave in all the same.
+    """
+    return [o for o in overrides if key_of(o) in kept or not _matches(key_of(o), ASIDE)]
 
 
 def key_of(override: str) -> str:
