@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from grpo_cli.report.formats import COUNT, capital, show
@@ -15,7 +15,9 @@ from grpo_cli.report.sweep.read import PRUNED, Trial
 from grpo_cli.report.sweep.standings import Standings, kind_of, title_of
 from grpo_cli.report.sweep.variables import Variable
 
-WIDTH, HEIGHT, FULL_WIDTH = 548, 260, 1070
+SIZES = {"wide": (548, 260), "narrow": (372, 230)}
+"""On a desktop and on a phone, so that text is readable on both."""
+FULL_WIDTH = 1070
 LEVELS = 8
 """Colours from the worst objective to the best."""
 MOST_VARIABLES = 8
@@ -51,10 +53,8 @@ def over_trials(board: Standings) -> Plot | None:
     judged = _with_value(board)
     if len(judged) < 2:
         return None
-    frame = _Frame(
-        number_axis("job", [float(t.number) for t in judged], COUNT, exact=True),
-        number_axis(board.title, [t.objective or 0.0 for t in judged], board.kind),
-    )
+    across = number_axis("job", [float(t.number) for t in judged], COUNT, exact=True)
+    up = number_axis(board.title, [t.objective or 0.0 for t in judged], board.kind)
     best, so_far = None, []
     pick = min if board.sweep.minimize else max
     for trial in judged:
@@ -62,11 +62,14 @@ def over_trials(board: Standings) -> Plot | None:
             best = trial.objective if best is None else pick(best, trial.objective or 0.0)
         if best is not None:
             so_far.append((float(trial.number), best))
-    line = el("path", d=_steps([frame.at(x, y) for x, y in so_far]), class_="so-far") if so_far else None
-    marks = [_dot(board, t, *frame.at(t.number, t.objective)) for t in judged]
+
+    def marks(frame: _Frame) -> list[Markup | None]:
+        line = el("path", d=_steps([frame.at(x, y) for x, y in so_far]), class_="so-far") if so_far else None
+        return [line, *(_dot(board, t, *frame.at(t.number, t.objective)) for t in judged)]
+
     note = "The line is the best so far." + (" Rings are pruned jobs." if _any_pruned(judged) else "")
     told = f"{board.title} of {len(judged)} jobs by number"
-    return Plot("objective-over-jobs", f"{capital(board.title)} by job", frame.svg(told, line, *marks), note)
+    return Plot("objective-over-jobs", f"{capital(board.title)} by job", _drawn(across, up, told, marks), note)
 
 
 def learning_curves(board: Standings) -> Plot | None:
@@ -77,16 +80,17 @@ def learning_curves(board: Standings) -> Plot | None:
     curves = [(t, points) for t, points in curves if points]
     if not any(len(points) > 1 for _, points in curves):
         return None
-    frame = _Frame(
-        number_axis("step", [float(s) for _, points in curves for s, _ in points], COUNT, exact=True),
-        number_axis(board.title, [v for _, points in curves for _, v in points], board.kind),
-    )
+    across = number_axis("step", [float(s) for _, points in curves for s, _ in points], COUNT, exact=True)
+    up = number_axis(board.title, [v for _, points in curves for _, v in points], board.kind)
     best = board.best_trial
     curves.sort(key=lambda c: c[0] is best)  # the best one over the others
-    marks = [_line(board, t, [frame.at(s, v) for s, v in points]) for t, points in curves]
+
+    def marks(frame: _Frame) -> list[Markup | None]:
+        return [_line(board, t, [frame.at(s, v) for s, v in points]) for t, points in curves]
+
     said = f"{board.title} over the steps of {len(curves)} jobs"
     note = "Each line is a job; the bold one is the best job of the setting with the best mean."
-    return Plot("learning-curves", "Learning curves", frame.svg(said, *marks), note)
+    return Plot("learning-curves", "Learning curves", _drawn(across, up, said, marks), note)
 
 
 def parallel(board: Standings) -> Plot | None:
@@ -148,21 +152,22 @@ def front(board: Standings, first: int, second: int) -> Plot | None:
     points = [(t, x, y) for t, x, y in both if x is not None and y is not None and (t.counts or t.status == PRUNED)]
     if not points:
         return None
-    frame = _Frame(
-        number_axis(title_of(names[0]), [x for _, x, _ in points], kind_of(names[0])),
-        number_axis(title_of(names[1]), [y for _, _, y in points], kind_of(names[1])),
-    )
+    across = number_axis(title_of(names[0]), [x for _, x, _ in points], kind_of(names[0]))
+    up = number_axis(title_of(names[1]), [y for _, _, y in points], kind_of(names[1]))
     on = sorted((x, y) for t, x, y in points if t.number in board.front)
     flat = len(board.sweep.objectives) == 2 and len(on) > 1
-    line = el("path", d=_path([frame.at(x, y) for x, y in on]), class_="so-far") if flat else None
-    marks = [_dot(board, t, *frame.at(x, y), front=t.number in board.front) for t, x, y in points]
+
+    def marks(frame: _Frame) -> list[Markup | None]:
+        line = el("path", d=_path([frame.at(x, y) for x, y in on]), class_="so-far") if flat else None
+        return [line, *(_dot(board, t, *frame.at(x, y), front=t.number in board.front) for t, x, y in points)]
+
     title = f"{capital(title_of(names[0]))} and {title_of(names[1])}"
     ways = [
         f"{title_of(n)} {'least' if board.sweep.directions[i] == 'minimize' else 'most'}"
         for n, i in zip(names, (first, second), strict=True)
     ]
     note = f"Bold: the Pareto front, jobs that no other beats in every objective ({', '.join(ways)} is best)."
-    return Plot(f"pareto-{second}", title, frame.svg(title, line, *marks), note)
+    return Plot(f"pareto-{second}", title, _drawn(across, up, title, marks), note)
 
 
 @dataclass(frozen=True)
@@ -171,8 +176,8 @@ class _Frame:
 
     x: Axis
     y: Axis
-    width: int = WIDTH
-    height: int = HEIGHT
+    width: int
+    height: int
 
     @property
     def left(self) -> float:
@@ -185,7 +190,7 @@ class _Frame:
             round(bottom - self.y.at(y or 0.0) * (bottom - top), 1),
         )
 
-    def svg(self, said: str, *marks: Markup | None) -> Markup:
+    def svg(self, said: str, marks: Sequence[Markup | None], class_: str) -> Markup:
         right, bottom, top = self.width - 14, self.height - 24, 12
         parts = []
         for place, label in self.y.marks:
@@ -198,7 +203,13 @@ class _Frame:
             x = self.left + place * (right - self.left)
             if x - len(label) * CHARACTER / 2 > len(name) * CHARACTER and x <= right + 1:
                 parts.append(el("text", label, x=f"{x:.1f}", y=self.height - 4, text_anchor="middle"))
-        return _svg(self.width, self.height, said, *parts, *marks)
+        return _svg(self.width, self.height, said, *parts, *marks, class_=class_)
+
+
+def _drawn(x: Axis, y: Axis, said: str, marks: Callable[[_Frame], list[Markup | None]]) -> Markup:
+    """A plot in both sizes; the style sheet shows the one that suits the screen."""
+    frames = {name: _Frame(x, y, *size) for name, size in SIZES.items()}
+    return join(*(frame.svg(said, marks(frame), name) for name, frame in frames.items()))
 
 
 def _svg(wide: float, high: float, said: str, *parts: Markup | None, **attributes: object) -> Markup:
