@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from rich.table import Table
 from rich.text import Text
 
 from grpo_cli.display import formatting as fmt
 from grpo_cli.display.console import BOLD, DIM, GOOD, STATUS_STYLES, RunConsole, make_console
+from grpo_cli.display.table import Column, build, settings
 from grpo_cli.runs.metrics import number
 from grpo_cli.runs.objectives import MINIMIZE, Objective, short_names
 from grpo_cli.runs.pareto import pareto_front
 
 NOT_STARTED = "not started"
 UNKNOWN = (Objective("objective"),)  # what a sweep is judged by before any job has said so
+ONE_LINE = 10_000  # columns of a file
 NAMED = 12  # jobs of the Pareto front that the closing line names
 
 
@@ -75,13 +76,19 @@ def tally(rows: Sequence[Mapping[str, Any]], objectives: Sequence[Objective]) ->
     last = ("running", NOT_STARTED)
     others = sorted(counts, key=lambda status: (status in last, -counts[status], status))
     text = ", ".join([f"{done} of {len(rows)} jobs completed", *(f"{counts[status]} {status}" for status in others)])
+    best = worth_a_look(rows, objectives)
+    return f"{text}; {best}" if best else text
+
+
+def worth_a_look(rows: Sequence[Mapping[str, Any]], objectives: Sequence[Objective]) -> str:
+    """The best job, or those on the Pareto front, in words; "" where no job has completed."""
     numbers = [str(rows[i].get("number", i)) for i in marked_jobs(rows, objectives)]
     if not numbers:
-        return text
+        return ""
     named = ", ".join(numbers[:NAMED]) + (f", … ({len(numbers)})" if len(numbers) > NAMED else "")
-    if len(objectives) == 1:
-        return f"{text}; best: job {named}"
-    return f"{text}; on the Pareto front: job{'s' * (len(numbers) > 1)} {named}"
+    return (
+        f"best: job {named}" if len(objectives) == 1 else f"on the Pareto front: job{'s' * (len(numbers) > 1)} {named}"
+    )
 
 
 def titles(objectives: Sequence[Objective], console: RunConsole) -> list[str]:
@@ -91,6 +98,12 @@ def titles(objectives: Sequence[Objective], console: RunConsole) -> list[str]:
         return names
     signs = [console.glyphs.down if o.direction == MINIMIZE else console.glyphs.up for o in objectives]
     return [f"{name} {sign}" for name, sign in zip(names, signs, strict=True)]
+
+
+def table_console(stream: IO[str] | None = None) -> RunConsole:
+    """A console for a table of jobs: in a file or pipe there is no width to keep to, and every job gets one line."""
+    console = make_console(stream)
+    return console if console.is_terminal else make_console(stream, width=ONE_LINE)
 
 
 def print_jobs_table(
@@ -107,36 +120,48 @@ def print_jobs_table(
         objectives: what they are judged by.
         stream: where to write; standard output by default.
     """
-    console = make_console(stream)
+    console = table_console(stream)
     marked = marked_jobs(rows, objectives)
-    table = Table(box=None, pad_edge=False, header_style=DIM)
-    table.add_column("")
-    table.add_column("job", justify="right", no_wrap=True)
-    table.add_column("overrides", overflow="fold")
-    table.add_column("status", no_wrap=True)
-    for title in titles(objectives, console):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
     common = common_folder(rows) if console.is_terminal else None
+    columns = [
+        *job_columns(rows, marked, console),
+        Column("status", [shown_status(row) for row in rows], left=True),
+        *objective_columns([values_of(row, len(objectives)) for row in rows], objectives, console),
+        Column("time", [fmt.duration(number(row, "seconds")) for row in rows]),
+    ]
     if common is None:
-        table.add_column("folder", overflow="fold")
-    for i, row in enumerate(rows):
-        overrides = row.get("overrides") or ""
-        table.add_row(
-            console.glyphs.star if i in marked else "",
-            str(row.get("number", i)),
-            fmt.one_line(overrides if isinstance(overrides, str) else " ".join(map(str, overrides))),
-            shown_status(row),
-            *map(shown_value, values_of(row, len(objectives))),
-            fmt.duration(number(row, "seconds")),
-            *([] if common else [fmt.one_line(row.get("folder") or "-")]),
-            style=f"{BOLD} {GOOD}" if i in marked else STATUS_STYLES.get(str(row.get("status")), DIM),
-        )
-    # In a file or pipe there is no width to keep to: every job gets one line.
-    console.print(table, width=None if console.is_terminal else 10_000, crop=False)
+        folders = [fmt.one_line(row.get("folder") or "-") for row in rows]
+        columns.append(Column("folder", folders, left=True, gives=True))
+    columns[2:2] = settings(rows, console, columns)
+    styles = [
+        f"{BOLD} {GOOD}" if i in marked else STATUS_STYLES.get(str(row.get("status")), DIM)
+        for i, row in enumerate(rows)
+    ]
+    console.print(build(columns, styles, console, fold=True))
     console.print(tally(rows, objectives), style=BOLD)
     if common:
-        console.print(Text(f"Job N is in {common}/N", style=DIM))
+        console.print(Text(f"The folder of job N: {common}/N", style=DIM))
+
+
+def job_columns(rows: Sequence[Mapping[str, Any]], marked: Collection[int], console: RunConsole) -> list[Column]:
+    """The mark and the number of each job.
+
+    Args:
+        rows: the jobs.
+        marked: the indices of those to mark.
+        console: where they are shown.
+    """
+    marks = [console.glyphs.star if i in marked else "" for i in range(len(rows))]
+    return [Column("", marks, left=True), Column("job", [str(row.get("number", i)) for i, row in enumerate(rows)])]
+
+
+def objective_columns(
+    values: Sequence[Sequence[float | None]], objectives: Sequence[Objective], console: RunConsole
+) -> list[Column]:
+    """A column for each objective; values by job, then by objective."""
+    return [
+        Column(title, [shown_value(each[i]) for each in values]) for i, title in enumerate(titles(objectives, console))
+    ]
 
 
 def common_folder(rows: Sequence[Mapping[str, Any]]) -> str | None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from grpo_cli.launch.identity import is_running, own_identity
+from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_json
+from grpo_cli.runs.lock import is_silent
 from grpo_cli.runs.objectives import MAXIMIZE, Objective, pair, values_in
 from grpo_cli.runs.provenance import redact
 from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json
@@ -177,11 +179,18 @@ def judged_by(record: Mapping[str, Any]) -> list[Objective]:
     return pair([str(n) for n in names], record.get("directions") or [str(record.get("direction") or MAXIMIZE)])
 
 
-def runs_now(record: Mapping[str, Any]) -> bool:
-    """Whether the process that a sweep's record names is running; one of another host is taken to be."""
+def runs_now(record: Mapping[str, Any], directory: Path | None = None) -> bool:
+    """Whether the process that a sweep's record names is running.
+
+    Args:
+        record: what `sweep.json` holds.
+        directory: the sweep's folder, where a process of another host is heard of; without it that one is taken to run.
+    """
     if not record.get("process"):
         return False
-    return record.get("host") != socket.gethostname() or is_running(str(record["process"]))
+    if record.get("host") != socket.gethostname():
+        return directory is None or not is_silent(RunFolder(directory))
+    return is_running(str(record["process"]))
 
 
 def find_unfinished(siblings: Path, asked: Sequence[str]) -> Path | None:
@@ -193,7 +202,9 @@ def find_unfinished(siblings: Path, asked: Sequence[str]) -> Path | None:
     """
     for file in sorted(siblings.glob(f"*/{RECORD}"), reverse=True):
         record = read_json(file)
-        if "overrides" not in record or _compared(record["overrides"]) != _compared(asked) or runs_now(record):
+        if "overrides" not in record or _compared(record["overrides"]) != _compared(asked):
+            continue
+        if runs_now(record, file.parent):
             continue
         statuses = {job.get("status") for job in record.get("jobs", [])}
         if statuses & {DRY_RUN, SUBMITTED}:

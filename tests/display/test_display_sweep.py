@@ -4,7 +4,8 @@ import io
 
 from grpo_cli.display.console import make_console
 from grpo_cli.display.state import RunState
-from grpo_cli.display.sweep import make_sweep_display, sweep_table
+from grpo_cli.display.sweep import make_sweep_display
+from grpo_cli.display.sweep_table import sweep_table
 from grpo_cli.runs.objectives import Objective
 from grpo_cli.runs.sweep import Sweep
 
