@@ -99,6 +99,12 @@ class Comparer:
         Returns:
             The difference `a` less `b`.
         """
+        found = self._two(a, b, alpha)
+        if not is_share(self.metric) or found.low is None or found.high is None:
+            return found
+        return replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))  # shares differ by no more
+
+    def _two(self, a: Group, b: Group, alpha: float) -> Comparison:
         ours, theirs = a.by_seed(), b.by_seed()
         shared = [(ours[s], theirs[s]) for s in ours if s in theirs]
         if len(shared) >= 2:

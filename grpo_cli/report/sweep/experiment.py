@@ -133,6 +133,8 @@ def differences(trial: Trial, name: str) -> list[str]:
     from grpo_cli.runs.resume import LAUNCH_NOT_COMPARED
     from grpo_cli.runs.resume import differences as differing
 
+    if not trial.run.config:  # it was never started
+        return []
     try:
         composed = compose([f"experiment={name}", *_seeds(trial)])
     except Exception as error:
