@@ -15,9 +15,9 @@ from grpo_cli.report.summary import NEUTRAL, WARNING
 from grpo_cli.report.sweep.board import Column, Row, board_rows
 from grpo_cli.report.sweep.groups import short_seed
 from grpo_cli.report.sweep.plots import Plot, plots, told
-from grpo_cli.report.sweep.read import PRUNED, Trial
+from grpo_cli.report.sweep.read import Trial
 from grpo_cli.report.sweep.standings import Standings, completions_of, kind_of, method, title_of, verdict
-from grpo_cli.runs.result import COMPLETED, RUNNING
+from grpo_cli.runs.result import COMPLETED, PRUNED, RUNNING
 
 SCRIPTS, STYLES = ("charts.js", "sweep.js"), ("page.css", "sweep.css")
 RANGE_WIDTH = 136

@@ -11,9 +11,10 @@ from grpo_cli.report.read import series
 from grpo_cli.report.svg import CHARACTER
 from grpo_cli.report.sweep.axes import Axis, number_axis, shortened, variable_axis
 from grpo_cli.report.sweep.groups import short_seed
-from grpo_cli.report.sweep.read import PRUNED, Trial
+from grpo_cli.report.sweep.read import Trial
 from grpo_cli.report.sweep.standings import Standings, kind_of, title_of
 from grpo_cli.report.sweep.variables import Variable
+from grpo_cli.runs.result import PRUNED
 
 SIZES = {"wide": (548, 260), "narrow": (372, 230)}
 """On a desktop and on a phone, so that text is readable on both."""

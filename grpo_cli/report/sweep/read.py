@@ -10,11 +10,9 @@ from typing import Any
 
 from grpo_cli.report.read import Record, Run, _natural, is_run, read_run
 from grpo_cli.runs.metrics import number
+from grpo_cli.runs.objectives import MAXIMIZE, MINIMIZE
 from grpo_cli.runs.result import COMPLETED, INTERRUPTED, RUNNING, read_json
 from grpo_cli.runs.sweep import NOT_STARTED, RECORD, runs_now
-
-PRUNED = "pruned"
-MINIMIZE = "minimize"
 
 
 @dataclass
@@ -178,4 +176,4 @@ def _objectives(record: Record, trials: Sequence[Trial]) -> tuple[list[str], lis
             if isinstance(own, dict) and own.get("name"):
                 name, direction = own["name"], own.get("direction") or direction
                 break
-    return [str(name or "objective")], [MINIMIZE if direction == MINIMIZE else "maximize"]
+    return [str(name or "objective")], [MINIMIZE if direction == MINIMIZE else MAXIMIZE]

@@ -13,11 +13,11 @@ from grpo_cli.report.sweep.compare import ALPHA, NOTHING, PROMPTS, Comparer, Com
 from grpo_cli.report.sweep.groups import Group, group_trials, ranked
 from grpo_cli.report.sweep.importance import Importance, importances
 from grpo_cli.report.sweep.prompts import is_share
-from grpo_cli.report.sweep.read import PRUNED, SweepRun, Trial
+from grpo_cli.report.sweep.read import SweepRun, Trial
 from grpo_cli.report.sweep.student import critical, mean_interval
 from grpo_cli.report.sweep.variables import Variable, variables
 from grpo_cli.runs.metrics import number
-from grpo_cli.runs.result import COMPLETED, RUNNING
+from grpo_cli.runs.result import COMPLETED, PRUNED, RUNNING
 
 SEEDS, ONE_SEED = "seeds", "prompts of one seed"
 

@@ -136,7 +136,7 @@ def test_several_objectives_have_a_front(tmp_path):
     board = standings(read_sweep(record_sweep(tmp_path, jobs, **record)))
     assert board.front == [0, 1]
     (front,) = [p for p in plots(board) if p.key.startswith("pareto")]
-    assert front.drawing.count("front") == 2 and "held-out completion length least" in front.meaning
+    assert standalone(front).count("front") == 2 and "held-out completion length least" in front.meaning
 
 
 def test_plots_are_written_as_files(tmp_path, monkeypatch, capsys):
