@@ -107,6 +107,7 @@ def _seeds(group: Group) -> Cell:
     if not left:
         return Cell(str(len(group.values)))
     states = sorted({t.status if t.status != COMPLETED else "without a value" for t in group.trials if not t.counts})
+    states += ["the same seed again"] if any(t.counts and t not in group.counted for t in group.trials) else []
     return Cell(f"{len(group.values)} of {len(group.trials)}", ", ".join(states))
 
 

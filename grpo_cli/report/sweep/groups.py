@@ -39,8 +39,8 @@ class Group:
 
     @property
     def counted(self) -> list[Trial]:
-        """The jobs that are judged."""
-        return [t for t in self.trials if t.counts]
+        """The jobs that are judged: of several with one seed the last, since they are one draw and not several."""
+        return list(self.by_seed().values())
 
     @property
     def values(self) -> list[float]:
@@ -58,8 +58,8 @@ class Group:
         return self.trials[0].number
 
     def by_seed(self) -> dict[str, Trial]:
-        """The judged jobs by their seeds; of two with the same ones the later."""
-        return {seed_of(t): t for t in self.counted}
+        """The judged jobs by their seeds."""
+        return {seed_of(t): t for t in self.trials if t.counts}
 
     def best(self, minimize: bool) -> Trial | None:
         """Its best single job."""

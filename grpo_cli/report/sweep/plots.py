@@ -203,7 +203,9 @@ class _Frame:
         for place, label in self.x.marks:
             x = self.left + place * (right - self.left)
             if x - len(label) * CHARACTER / 2 > len(name) * CHARACTER and x <= right + 1:
-                parts.append(el("text", label, x=f"{x:.1f}", y=self.height - 4, text_anchor="middle"))
+                over = x + len(label) * CHARACTER / 2 > self.width
+                at, anchor = (self.width, "end") if over else (x, "middle")
+                parts.append(el("text", label, x=f"{at:.1f}", y=self.height - 4, text_anchor=anchor))
         return _svg(self.width, self.height, said, *parts, *marks, class_=class_)
 
 

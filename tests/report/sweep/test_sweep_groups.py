@@ -28,6 +28,12 @@ def test_two_spellings_are_one_setting(tmp_path):
     assert names(tmp_path, jobs) == {"training.learning_rate=1e-3": [0, 1], "training.learning_rate=0.5": [2]}
 
 
+def test_one_seed_tried_twice_is_one_draw(tmp_path):
+    jobs = grid({"training.learning_rate=1e-3": [0.1, 0.4], "training.learning_rate=0.001": [0.2]})
+    (group,) = group_trials(read_sweep(record_sweep(tmp_path, jobs)))
+    assert group.values == [0.2, 0.4] and len(group.trials) == 3
+
+
 def test_every_kind_of_training_seed_is_a_seed_and_the_evaluation_s_is_a_setting(tmp_path):
     rows = [["training.seed=1"], ["training.data_seed=4"], ["evaluation.seed=1"], ["evaluation.seed=2"]]
     found = names(tmp_path, [{"overrides": o, "value": 0.5} for o in rows])
