@@ -173,11 +173,12 @@ def _newest() -> str | None:
 
 def _sweep(folder: Path, options: Options) -> int:
     """The leaderboard of a sweep: in the terminal and as a page, or what else was asked for."""
+    from grpo_cli.report.sweep.plot_files import export_plots
     from grpo_cli.report.sweep.plots import plots
     from grpo_cli.report.sweep.read import read_sweep
     from grpo_cli.report.sweep.standings import standings
     from grpo_cli.report.sweep.terminal import print_board
-    from grpo_cli.report.sweep.write import export_plots, write_page
+    from grpo_cli.report.sweep.write import write_page
 
     board = standings(read_sweep(folder), options.baseline)
     if options.serve:

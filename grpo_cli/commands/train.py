@@ -80,9 +80,13 @@ def _exit_code(command: Callable[[], None]) -> int:
     if _sweep_of_this_process() is None:
         return code
     from grpo_cli.sweep.closing import close_sweep
-    from grpo_cli.sweep.multirun import end_elsewhere
 
-    return close_sweep(end_elsewhere() or code)
+    return close_sweep(_end_elsewhere() or code)
+
+
+def _end_elsewhere() -> int:
+    """Settle jobs that another launcher ran in other processes; the exit code of a signal, else 0."""
+    return sys.modules["grpo_cli.sweep.multirun"].end_elsewhere() if _sweep_of_this_process() else 0
 
 
 def _sweep_of_this_process() -> Sweep | None:

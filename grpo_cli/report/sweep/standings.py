@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
@@ -206,8 +207,8 @@ def method(board: Standings) -> list[str]:
             "all of them hold together with 95 %."
         )
         told.append(
-            f"Which setting is best is read off the same numbers, so what is said of the best is corrected for all "
-            f"{pairs} pair{'s' * (pairs > 1)}: intervals of {confidence(ALPHA / pairs)}."
+            "Which setting is best is read off the same numbers, so what is said of the best is corrected for "
+            f"{f'all {pairs} pairs' if pairs > 1 else 'the one pair'}: intervals of {confidence(ALPHA / pairs)}."
         )
     if missing := [n for n, c in board.compared.items() if c.kind == NOTHING]:
         told.append(f"Not compared: {'; '.join(f'{n} ({board.compared[n].why})' for n in missing)}.")
@@ -225,6 +226,8 @@ def interval_text(comparison: Comparison, kind: str) -> str:
     """A difference with its interval: `+93.2 points (+79.6 to +106.9)`."""
     if comparison.difference is None or comparison.low is None or comparison.high is None:
         return "not compared"
+    if math.isinf(comparison.low):
+        return f"{change(comparison.difference, kind)} (no interval: all prompts differ alike)"
     low, high = (change(v, kind).removesuffix(" points") for v in (comparison.low, comparison.high))
     return f"{change(comparison.difference, kind)} ({low} to {high})"
 

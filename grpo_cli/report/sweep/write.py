@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from grpo_cli.report.sweep.page import sweep_page
-from grpo_cli.report.sweep.plots import Plot, standalone
 from grpo_cli.report.sweep.read import SweepRun, read_sweep
 from grpo_cli.report.sweep.standings import Standings, standings
 from grpo_cli.runs.jsonl import write_atomic
@@ -50,22 +48,6 @@ def write_sweep_report(folder: Path) -> Path | None:
             note = f"The leaderboard could not be written: {type(error).__name__}: {error}\n"
             (folder / "report.log").write_text(note, encoding="utf-8")
         return None
-
-
-def export_plots(drawn: Sequence[Plot], format_: str, directory: Path) -> list[Path]:
-    """Write each plot to a file of its own.
-
-    Args:
-        drawn: the plots.
-        format_: svg, png or pdf.
-        directory: where; made where missing.
-
-    Raises:
-        ConfigError: the format is unknown, or what makes it is not installed.
-    """
-    from grpo_cli.report.export import write_drawings
-
-    return write_drawings([(plot.key, standalone(plot)) for plot in drawn], format_, directory)
 
 
 def _wanted(sweep: SweepRun) -> bool:

@@ -9,11 +9,20 @@ from sweeps import grid, record_sweep
 
 from grpo_cli.errors import ConfigError
 from grpo_cli.report.read import Run
-from grpo_cli.report.sweep.compare import NOTHING, PAIRED, PROMPTS, UNPAIRED, Comparer, choose_baseline, holm
+from grpo_cli.report.sweep.compare import (
+    NOTHING,
+    PAIRED,
+    PROMPTS,
+    UNPAIRED,
+    Comparer,
+    Comparison,
+    choose_baseline,
+    holm,
+)
 from grpo_cli.report.sweep.groups import Group, group_trials
 from grpo_cli.report.sweep.prompts import interval
 from grpo_cli.report.sweep.read import SweepRun, Trial, read_sweep
-from grpo_cli.report.sweep.standings import group_interval, standings, verdict
+from grpo_cli.report.sweep.standings import group_interval, interval_text, standings, verdict
 from grpo_cli.runs.folder import RunFolder
 
 
@@ -35,7 +44,7 @@ def made(values, minimize=False):
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_equal_settings_are_rarely_told_apart(seeds):
     """Family-wise: in at most 5 % of sweeps any claim is made, against the baseline, and against the best."""
-    draw, sweeps = random.Random(seeds), 1500
+    draw, sweeps = random.Random(seeds), 900
     wrong = {"baseline": 0, "holm": 0, "best": 0}
     for _ in range(sweeps):
         shared = [draw.gauss(0, 1) for _ in range(seeds)]  # a seed is easy or hard for every setting
@@ -137,3 +146,11 @@ def test_the_baseline_is_the_fewest_changes_or_the_one_named(tmp_path):
 def test_less_can_be_better():
     sweep, groups = made([[3.0, 3.1, 3.2], [1.0, 1.1, 1.3]], minimize=True)
     assert list(Comparer(sweep, groups).with_best()) == ["setting 0"]
+
+
+def test_equal_lengths_on_all_prompts_have_no_interval():
+    """A metric without bounds that never varied: nothing says how far another prompt could be off."""
+    _, low, high, p = interval([0.0] * 16, 0.05, share=False)
+    assert (low, high, p) == (float("-inf"), float("inf"), 1.0)
+    told = interval_text(Comparison(PROMPTS, 16, 0.0, low, high, p), "number")
+    assert told == "0 (no interval: all prompts differ alike)"

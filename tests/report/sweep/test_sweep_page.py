@@ -15,7 +15,8 @@ from sweeps import OBJECTIVE, grid, record_sweep
 from grpo_cli.commands.report import main
 from grpo_cli.report.serve import make_server
 from grpo_cli.report.sweep.page import sweep_page
-from grpo_cli.report.sweep.plots import plots, standalone
+from grpo_cli.report.sweep.plot_files import standalone
+from grpo_cli.report.sweep.plots import plots
 from grpo_cli.report.sweep.read import read_sweep
 from grpo_cli.report.sweep.standings import standings, verdict
 from grpo_cli.report.sweep.write import write_sweep_report
