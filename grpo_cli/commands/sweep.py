@@ -49,7 +49,7 @@ def _run(argv: list[str]) -> int:
     folder = Path(words[1]).absolute()
     record = read_record(folder)
     if words[0] == "status":
-        return status(record)
+        return status(folder, record)
     if words[0] == "resume":
         return resume(folder, record)
     return cancel(folder, record, at_once="--now" in argv)
@@ -70,7 +70,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def status(record: Mapping[str, Any]) -> int:
+def status(folder: Path, record: Mapping[str, Any]) -> int:
     """Print the table of a sweep's jobs, the running ones as their files tell of them."""
     from grpo_cli.display.follow import Follower
     from grpo_cli.display.jobs import table_console, tally
@@ -79,7 +79,7 @@ def status(record: Mapping[str, Any]) -> int:
     from grpo_cli.runs.result import INTERRUPTED, RUNNING
     from grpo_cli.runs.sweep import judged_by, rows, runs_now
 
-    alive = runs_now(record)
+    alive = runs_now(record, folder)
     states = {}
     shown = rows(record["jobs"])
     for row, job in zip(shown, record["jobs"], strict=True):
@@ -111,7 +111,7 @@ def cancel(folder: Path, record: Mapping[str, Any], at_once: bool) -> int:
     from grpo_cli.launch.identity import is_running
     from grpo_cli.runs.sweep import runs_now
 
-    if not runs_now(record):
+    if not runs_now(record, folder):
         raise ConfigError(f"The sweep in {folder} does not run, so there is nothing to cancel.")
     if record.get("host") != socket.gethostname():
         raise ConfigError(f"The sweep in {folder} runs on {record.get('host')}; cancel it there.")
@@ -127,7 +127,7 @@ def cancel(folder: Path, record: Mapping[str, Any], at_once: bool) -> int:
         if time.monotonic() > deadline:
             raise RunError(f"The sweep has not ended within {CANCEL_SECONDS:.0f} s; grpo-sweep cancel --now ends it")
         time.sleep(0.1)
-    return status(read_record(folder))
+    return status(folder, read_record(folder))
 
 
 def resume(folder: Path, record: Mapping[str, Any]) -> int:
@@ -138,7 +138,7 @@ def resume(folder: Path, record: Mapping[str, Any]) -> int:
     """
     from grpo_cli.runs.sweep import runs_now
 
-    if runs_now(record):
+    if runs_now(record, folder):
         raise ConfigError(f"The sweep in {folder} is running (process {_pid(record)}); grpo-sweep status shows it.")
     arguments = [str(a) for a in record.get("command") or []]
     if not arguments:

@@ -1,9 +1,10 @@
 """Short real runs of the embedded default, looked at from the outside: what a user finds in the run folder."""
 
 import json
+import subprocess
 
 import pytest
-from real_runs import SHORT, read_records
+from real_runs import SHORT, environment, read_records
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from grpo_cli.assets import EMBEDDED_MODEL
@@ -11,10 +12,18 @@ from grpo_cli.assets import EMBEDDED_MODEL
 pytestmark = pytest.mark.slow
 
 
-def test_a_run_leaves_a_folder_that_proves_what_happened(tmp_path, cli):
-    done = cli(*SHORT, "hydra.run.dir=run", "evaluation.every=2", "training.save_steps=2")
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, warm_command):
+    """The folder of one run, for all that look at a plain one: evaluated at every step, by sampling."""
+    folder = tmp_path_factory.mktemp("plain")
+    settings = ["evaluation.every=1", "evaluation.temperature=1.0", "training.save_steps=2", "hydra.run.dir=run"]
+    command = [*warm_command, *SHORT, *settings]
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    run = tmp_path / "run"
+    return folder / "run"
+
+
+def test_a_run_leaves_a_folder_that_proves_what_happened(run):
     result = json.loads((run / "result.json").read_text())
     assert (result["status"], result["exit_code"], result["step"]) == ("completed", 0, 4)
     assert result["objective"]["name"] == "eval/held_out/accuracy"
@@ -24,14 +33,13 @@ def test_a_run_leaves_a_folder_that_proves_what_happened(tmp_path, cli):
     assert provenance["rewards"]["exact_match"]["sha256"]
     assert provenance["resolved"]["training.bf16"]["value"] is False
     assert [r["step"] for r in read_records(run / "metrics.jsonl", "train")] == [1, 2, 3, 4]
-    assert [r["step"] for r in read_records(run / "metrics.jsonl", "eval")] == [0, 2, 4]
+    assert [r["step"] for r in read_records(run / "metrics.jsonl", "eval")] == [0, 1, 2, 3, 4]
     assert {p.name for p in (run / "checkpoints").glob("checkpoint-*")} == {"checkpoint-2", "checkpoint-4"}
     assert "display=plain" in (run / "overrides.yaml").read_text()
 
 
-def test_every_completion_is_kept_with_its_group_rewards_and_advantage(tmp_path, cli):
-    assert cli(*SHORT, "hydra.run.dir=run").returncode == 0
-    records = read_records(tmp_path / "run" / "completions" / "train.jsonl")
+def test_every_completion_is_kept_with_its_group_rewards_and_advantage(run):
+    records = read_records(run / "completions" / "train.jsonl")
     assert len(records) == 4 * 16
     for start in range(0, len(records), 8):
         group = records[start : start + 8]
@@ -41,18 +49,17 @@ def test_every_completion_is_kept_with_its_group_rewards_and_advantage(tmp_path,
         for r in group:
             assert r["reward"] == r["rewards"]["exact_match"]
             assert r["length"] > 0 and r["columns"]["answer"]
-    evaluated = read_records(tmp_path / "run" / "completions" / "eval.jsonl")
-    assert [r["step"] for r in evaluated] == [0] * 16 + [4] * 16
-    mean = {r["step"]: r["reward"] for r in read_records(tmp_path / "run" / "metrics.jsonl", "train")}
+    evaluated = read_records(run / "completions" / "eval.jsonl")
+    assert [r["step"] for r in evaluated] == [step for step in range(5) for _ in range(16)]
+    mean = {r["step"]: r["reward"] for r in read_records(run / "metrics.jsonl", "train")}
     for step in range(1, 5):
         rewards = [r["reward"] for r in records if r["step"] == step]
         assert sum(rewards) / len(rewards) == pytest.approx(mean[step])
 
 
-def test_the_model_loads_with_transformers_alone_and_has_changed(tmp_path, cli):
-    assert cli(*SHORT, "hydra.run.dir=run").returncode == 0
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "model")
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run" / "model")
+def test_the_model_loads_with_transformers_alone_and_has_changed(run):
+    model = AutoModelForCausalLM.from_pretrained(run / "model")
+    tokenizer = AutoTokenizer.from_pretrained(run / "model")
     before = AutoModelForCausalLM.from_pretrained(EMBEDDED_MODEL).state_dict()
     assert any((value != before[name]).any() for name, value in model.state_dict().items())
     assert tokenizer.chat_template == AutoTokenizer.from_pretrained(EMBEDDED_MODEL).chat_template
@@ -77,10 +84,9 @@ def test_trls_own_evaluation_is_there_under_trls_names(tmp_path, cli):
     assert "eval_reward" in read_records(tmp_path / "run" / "metrics.jsonl", "trl_eval")[0]
 
 
-def test_evaluating_changes_nothing_about_training(tmp_path, cli):
-    assert cli(*SHORT, "hydra.run.dir=with", "evaluation.every=1", "evaluation.temperature=1.0").returncode == 0
+def test_evaluating_changes_nothing_about_training(run, tmp_path, cli):
     assert cli(*SHORT, "hydra.run.dir=without", "evaluation.baseline=false").returncode == 0
-    weights = [(tmp_path / run / "model" / "model.safetensors").read_bytes() for run in ("with", "without")]
+    weights = [(one / "model" / "model.safetensors").read_bytes() for one in (run, tmp_path / "without")]
     assert weights[0] == weights[1]
 
 

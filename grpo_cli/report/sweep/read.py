@@ -101,7 +101,7 @@ def read_sweep(folder: Path) -> SweepRun:
     """
     record = read_json(folder / RECORD)
     notes = [] if record else [f"{RECORD} could not be read: what is shown is from the jobs' folders alone."]
-    alive = runs_now(record)
+    alive = runs_now(record, folder)
     jobs = record.get("jobs")
     known = {j["number"]: j for j in (jobs if isinstance(jobs, list) else []) if _is_job(j)}
     for path in sorted((p for p in folder.iterdir() if p.name.isdecimal() and is_run(p)), key=_natural):

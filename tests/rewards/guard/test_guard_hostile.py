@@ -16,7 +16,7 @@ from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.rewards.guard.limits import Limits
 from grpo_cli.rewards.guard.placement import place
 
-TIMEOUT = 1.0
+TIMEOUT = 0.5
 # What a row holds for rewards that want more than a text.
 COLUMNS = {
     "choices": ["41", "42"],
