@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from grpo_cli.launch.identity import is_running, own_identity
+from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_json
+from grpo_cli.runs.lock import is_silent
 from grpo_cli.runs.objectives import MAXIMIZE, Objective, pair, values_in
 from grpo_cli.runs.provenance import redact
 from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json
@@ -186,11 +188,18 @@ def jobs_in(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     return jobs if whole else []
 
 
-def runs_now(record: Mapping[str, Any]) -> bool:
-    """Whether the process that a sweep's record names is running; one of another host is taken to be."""
+def runs_now(record: Mapping[str, Any], directory: Path | None = None) -> bool:
+    """Whether the process that a sweep's record names is running.
+
+    Args:
+        record: what `sweep.json` holds.
+        directory: the sweep's folder, where a process of another host is heard of; without it that one is taken to run.
+    """
     if not record.get("process"):
         return False
-    return record.get("host") != socket.gethostname() or is_running(str(record["process"]))
+    if record.get("host") != socket.gethostname():
+        return directory is None or not is_silent(RunFolder(directory))
+    return is_running(str(record["process"]))
 
 
 def find_unfinished(siblings: Path, asked: Sequence[str]) -> Path | None:
@@ -202,7 +211,9 @@ def find_unfinished(siblings: Path, asked: Sequence[str]) -> Path | None:
     """
     for file in sorted(siblings.glob(f"*/{RECORD}"), reverse=True):
         record = read_json(file)
-        if "overrides" not in record or _compared(record["overrides"]) != _compared(asked) or runs_now(record):
+        if "overrides" not in record or _compared(record["overrides"]) != _compared(asked):
+            continue
+        if runs_now(record, file.parent):
             continue
         statuses = {job.get("status") for job in jobs_in(record)}
         if statuses & {DRY_RUN, SUBMITTED}:

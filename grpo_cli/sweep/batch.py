@@ -241,7 +241,7 @@ def needs_of(config: DictConfig, count: int) -> dict[int, float]:
 
     A sampler's jobs are not known beforehand; this one, without what it varies, stands for them.
     """
-    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     try:
         need = host_need(situation_of(as_dict(own), machine_for(own)))
     except (ConfigError, OmegaConfBaseException):

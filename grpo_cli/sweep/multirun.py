@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from grpo_cli.config.compose import check_or_discard
 from grpo_cli.config.freeze import as_dict
+from grpo_cli.display.checking import Checking
 from grpo_cli.errors import EXIT_CONFIG, EXIT_FAILED, ConfigError
 from grpo_cli.launch.signals import Interrupted
 from grpo_cli.runs.folder import RunFolder
@@ -34,6 +35,7 @@ _current: Sweep | None = None
 _checked: Batch | None = None  # the jobs whose configurations are being checked before any of them starts
 _for_array: dict[str, Any] | None = None  # the configuration of a job that waits for its array to be submitted
 _elsewhere: Elsewhere | None = None  # a launcher of the user's choice runs the jobs in processes of its own
+_progress = Checking()
 _held = contextlib.ExitStack()  # the lock of the sweep's folder, until this process ends
 
 
@@ -71,6 +73,8 @@ class RecordSweep(Callback):
 
             _elsewhere = Elsewhere(_current, launcher, config.display)
             _elsewhere.begin()
+        elif config.display != "quiet":
+            _progress.begin(len(jobs or []))
 
 
 def listed_or_exit(config: DictConfig, asked: list[str]) -> list[list[str]] | None:
@@ -118,6 +122,7 @@ def checking(batch: Batch) -> Any:
         yield
     finally:
         _checked = None
+        _progress.end()
 
 
 def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float | list[float]:
@@ -144,6 +149,7 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float | list[float]:
     job = _current.job(int(hydra.job.num), overrides)
     folder = Path(hydra.runtime.output_dir).absolute()
     if _checked is not None:
+        _progress.at(job.number)
         try:
             _checked.check(cfg, overrides, job, folder)
             if job.status != INVALID:

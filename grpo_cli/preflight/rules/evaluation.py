@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from grpo_cli.config.evaluation import as_entry, no_tag_column
 from grpo_cli.config.suggest import nearest
+from grpo_cli.data.check import columns_here
 from grpo_cli.errors import ConfigError
 from grpo_cli.evaluation.metrics import metric_names
 from grpo_cli.preflight.finding import ERROR, NOTE, WARNING, Finding
@@ -205,4 +207,34 @@ def interval(situation: Situation) -> Iterator[Finding]:
         )
 
 
-RULES = (objective, selection, best_model, needs_held_out, strategies, interval)
+def tags(situation: Situation) -> Iterator[Finding]:
+    """Columns that split the metrics and that no data set has, where all of them can be looked into."""
+    config = situation.config
+    wanted = list(config["evaluation"]["tags"] or [])
+    entries = config["evaluation"]["datasets"] or {}
+    nodes = {f"evaluation.datasets.{name}": as_entry(entry) for name, entry in entries.items()}
+    if config["evaluation"]["held_out"] and not (situation.rows and situation.rows.test == 0):
+        nodes["dataset"] = config["dataset"]
+    if not wanted or not nodes:
+        return
+    known: list[str] = []
+    for key, node in nodes.items():
+        columns = columns_here(node, wanted, key)
+        if columns is None:
+            return  # the worker sees, once it has loaded them
+        known += [column for column in columns if column != "prompt"]
+    if missing := [tag for tag in wanted if tag not in known]:
+        meant = {tag: nearest(tag, known) for tag in missing}
+        instead = dict.fromkeys(meant.get(tag, tag) for tag in wanted)
+        yield Finding(
+            "evaluation.tags",
+            ERROR,
+            "evaluation.tags",
+            f"evaluation.tags: no data set has a column '{missing[0]}'",
+            "The worker would find it out after its imports.",
+            (f"evaluation.tags=[{','.join(tag for tag in instead if tag)}]",),
+            said=" ".join(no_tag_column(tag, known) for tag in missing),
+        )
+
+
+RULES = (objective, selection, best_model, needs_held_out, strategies, interval, tags)
