@@ -207,7 +207,7 @@ class Elsewhere:
                     child.kill()
             psutil.wait_procs(children, timeout=END_SECONDS)
             leave = exit_code_for(self._watch.first or "SIGTERM")
-            from grpo_cli.commands.train import close_sweep
+            from grpo_cli.sweep.closing import close_sweep
 
             with contextlib.suppress(OSError):
                 self._look()
