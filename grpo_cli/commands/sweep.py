@@ -62,10 +62,10 @@ def read_record(folder: Path) -> dict[str, Any]:
         ConfigError: there is none.
     """
     from grpo_cli.runs.result import read_json
-    from grpo_cli.runs.sweep import RECORD
+    from grpo_cli.runs.sweep import RECORD, jobs_in
 
     record = read_json(folder / RECORD)
-    if not record.get("jobs"):
+    if not jobs_in(record):
         raise ConfigError(f"There is no sweep in {folder} (a sweep's folder holds {RECORD}).")
     return record
 

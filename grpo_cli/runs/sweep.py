@@ -144,7 +144,7 @@ class Sweep:
 def _gone_on_with(jobs: list[list[str]] | None, earlier: Mapping[str, Any]) -> list[Job]:
     """The jobs of a start, with what an earlier one has recorded of the same ones."""
     names = {field.name for field in fields(Job)}
-    before = [Job(**{key: value for key, value in job.items() if key in names}) for job in earlier.get("jobs", [])]
+    before = [Job(**{key: value for key, value in job.items() if key in names}) for job in jobs_in(earlier)]
     for job in before:  # JSON has no NaN: it is written as text
         job.objective = None if job.objective is None else float(job.objective)
         job.objectives = [float(value) for value in job.objectives] if job.objectives else None
@@ -179,6 +179,15 @@ def judged_by(record: Mapping[str, Any]) -> list[Objective]:
     return pair([str(n) for n in names], record.get("directions") or [str(record.get("direction") or MAXIMIZE)])
 
 
+def jobs_in(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The jobs of a record; none where it was damaged: each job's own folder then tells what became of it."""
+    jobs = record.get("jobs")
+    if not isinstance(jobs, list):
+        return []
+    whole = all(isinstance(j, dict) and isinstance(j.get("overrides"), list) and "number" in j for j in jobs)
+    return jobs if whole else []
+
+
 def runs_now(record: Mapping[str, Any], directory: Path | None = None) -> bool:
     """Whether the process that a sweep's record names is running.
 
@@ -206,7 +215,7 @@ def find_unfinished(siblings: Path, asked: Sequence[str]) -> Path | None:
             continue
         if runs_now(record, file.parent):
             continue
-        statuses = {job.get("status") for job in record.get("jobs", [])}
+        statuses = {job.get("status") for job in jobs_in(record)}
         if statuses & {DRY_RUN, SUBMITTED}:
             continue
         return file.parent if statuses & TO_DO else None

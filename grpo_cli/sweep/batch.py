@@ -16,7 +16,7 @@ from grpo_cli.config.compose import check_or_discard
 from grpo_cli.config.freeze import as_dict, freeze
 from grpo_cli.errors import ConfigError
 from grpo_cli.forecast.packing import host_need, pack, too_large
-from grpo_cli.jobs.folder import removed_if_unused
+from grpo_cli.jobs.folder import readable_write_errors, removed_if_unused
 from grpo_cli.jobs.prepare import machine_for, prepare
 from grpo_cli.launch.hardware import available_memory, detect
 from grpo_cli.launch.slots import Slot, fewer_slots, plan_slots
@@ -24,7 +24,7 @@ from grpo_cli.preflight.situation import situation_of
 from grpo_cli.rewards.source import run_sources
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_atomic
-from grpo_cli.runs.result import COMPLETED, PRUNED, read_result
+from grpo_cli.runs.result import COMPLETED, INTERRUPTED, PRUNED, RUNNING, read_result
 from grpo_cli.runs.resume import fingerprint
 from grpo_cli.runs.sweep import INVALID, NOT_STARTED, Job, Sweep
 from grpo_cli.sweep import multirun
@@ -275,7 +275,13 @@ def run_on_slots(config: DictConfig, batch: Batch, source: Source, starter: JobS
 
     assert batch.slots is not None
     jobs = SideBySide(current(), source, batch.slots, batch.config_of, batch.budget, batch.fail_fast, starter)
-    jobs.run(str(config.display))
+    try:
+        with readable_write_errors(RunFolder(batch.place.parent)):
+            jobs.run(str(config.display))
+    finally:
+        for job in current().jobs:
+            if job.status == RUNNING:  # what ended the sweep (a full disk) kept its end from being recorded
+                job.status = INTERRUPTED
 
 
 def current() -> Sweep:

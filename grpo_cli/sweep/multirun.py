@@ -67,14 +67,14 @@ class RecordSweep(Callback):
             refuse(error)
         _current = Sweep(directory, jobs, asked)
         _current.judge_by(objectives_of(config))
-        if config.display != "quiet":
-            _progress.begin(len(jobs or []))
         launcher = str(config.hydra.launcher._target_)
         if not launcher.endswith(LOCAL_LAUNCHERS):
             from grpo_cli.sweep.elsewhere import Elsewhere
 
             _elsewhere = Elsewhere(_current, launcher, config.display)
             _elsewhere.begin()
+        elif config.display != "quiet":
+            _progress.begin(len(jobs or []))
 
 
 def listed_or_exit(config: DictConfig, asked: list[str]) -> list[list[str]] | None:

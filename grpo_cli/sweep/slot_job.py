@@ -84,6 +84,8 @@ class SlotJob:
             file.seek(self.log_start)
             lines = file.read().decode(errors="replace").splitlines()
         said = [line for line in lines if line.startswith("grpo-train: ")]
+        if not said and code == 0:
+            return f"Its run folder {self.job.folder} was removed, or its result.json, while it ran."
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return said[-1].removeprefix("grpo-train: ") if said else f"Its process {how}; see {self.log}."
 

@@ -63,3 +63,13 @@ def test_secrets_are_not_recorded(tmp_path):
 def test_rows_name_what_differs():
     jobs = [{"number": n, "overrides": ["a=1", f"b={n}"], "folder": None} for n in range(2)]
     assert [row["overrides"] for row in rows(jobs)] == [["b=0"], ["b=1"]]
+
+
+@pytest.mark.parametrize("text", ['{"objective": "x", "jobs": [', '{"jobs": [{}]}', '{"jobs": 3}', "[1, 2]", "null"])
+def test_a_damaged_record_is_begun_anew(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sweep.json").write_text(text)
+    for jobs in ([["seed=1"]], None):
+        sweep = Sweep(tmp_path, jobs)
+        assert [job.status for job in sweep.jobs] == ["not started"] * len(jobs or [])
+        (tmp_path / "sweep.json").write_text(text)
