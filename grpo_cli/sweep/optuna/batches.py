@@ -1,0 +1,71 @@
+"""Trials under a launcher of the user's choice (joblib, submitit, basic): some at once, told when all have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+
+from grpo_cli.errors import ConfigError
+from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.result import COMPLETED, FAILED, read_result
+from grpo_cli.runs.sweep import INVALID, NOT_STARTED, Job, Sweep
+from grpo_cli.sweep.trials import Trials
+
+Asked = tuple[int, Sequence[str]]
+
+
+def run_in_batches(launcher: Launcher, trials: Trials, size: int, sweep: Sweep) -> None:
+    """Run trials in batches.
+
+    Args:
+        launcher: runs the jobs of a batch.
+        trials: the sampler.
+        size: trials a batch.
+        sweep: the record.
+    """
+    while batch := [asked for _ in range(size) if (asked := trials.ask()) is not None]:
+        for part in _consecutive(batch):
+            returns = launcher.launch([list(overrides) for _, overrides in part], initial_job_idx=part[0][0])
+            for (number, overrides), returned in zip(part, returns, strict=True):
+                job = sweep.job(number, list(overrides))
+                take(job, returned, sweep.directory / str(number))
+                sweep.note_objective(job)
+                trials.tell(job)
+        sweep.save()
+
+
+def take(job: Job, returned: JobReturn, folder: Path) -> None:
+    """Note how a job ended: by its run folder where this machine sees it, else by what it returned."""
+    result = read_result(RunFolder(folder))
+    if result:
+        job.take(result)
+        job.folder = str(folder)
+        return
+    if job.status not in (NOT_STARTED, COMPLETED):
+        return  # recorded when it ran, in this process
+    try:
+        value = returned.return_value
+    except ConfigError as error:
+        job.status, job.error = INVALID, str(error)
+    except Exception as error:
+        job.status, job.error = FAILED, str(error) or type(error).__name__
+    else:
+        values = list(value) if isinstance(value, list | tuple) else [value]
+        job.status, job.objective = COMPLETED, values[0]
+        if len(values) > 1 and hasattr(job, "objectives"):
+            job.objectives = values
+
+
+def _consecutive(batch: Sequence[Asked]) -> Iterator[list[Asked]]:
+    """Runs of following numbers: a launcher numbers the jobs it is given from the first one on."""
+    part: list[Asked] = []
+    for asked in batch:
+        if part and asked[0] != part[-1][0] + 1:
+            yield part
+            part = []
+        part.append(asked)
+    if part:
+        yield part
