@@ -81,7 +81,7 @@ def _exit_code(command: Callable[[], None]) -> int:
 def _close_sweep(code: int) -> int:
     """After a multirun: the table of its jobs, and an exit code that counts all of them."""
     sweep = _sweep_of_this_process()
-    if sweep is None:
+    if sweep is None or (code and not sweep.jobs):
         return code
     from grpo_cli.display.jobs import print_jobs_table
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optuna import Trial
     from optuna.distributions import BaseDistribution
 
+FIGURES = 4  # significant ones of a fraction
 DIGITS = 12  # of the steps of a range of fractions: 0.1 + 2 × 0.1 is 0.3
 
 
@@ -68,8 +69,16 @@ class Parameter:
         return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
 
     def override(self, value: Any) -> str:
-        """The override that sets a suggested value."""
+        """The override that sets a suggested value; a fraction is written as exactly as a person would."""
+        if isinstance(value, float) and self.step is None:
+            value = self._readable(value)
         return f"{self.prefix}{self.key}={value}"
+
+    def _readable(self, value: float) -> float:
+        """A fraction with four digits, more where the interval is narrow, and inside it."""
+        sizes = [abs(size) for size in (value, self.high - self.low) if size]
+        digits = max((FIGURES - 1 - math.floor(math.log10(size)) for size in sizes), default=0)
+        return min(max(round(value, digits), self.low), self.high)
 
     def points(self) -> list[Any]:
         """All values, for a grid.

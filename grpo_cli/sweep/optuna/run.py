@@ -11,12 +11,17 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from grpo_cli.config.compose import discard_empty
 from grpo_cli.config.validate import unresolved
 from grpo_cli.errors import ConfigError
+from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.sweep import RECORD
 from grpo_cli.sweep.multirun import current_sweep
 from grpo_cli.sweep.optuna.check import check_space, takes_whole_numbers
+from grpo_cli.sweep.optuna.journal import JOURNAL
 from grpo_cli.sweep.optuna.package import hush, require
 from grpo_cli.sweep.optuna.space import read_space
+from grpo_cli.sweep.optuna.study import SPACE, open_study, settings_around
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -25,7 +30,7 @@ SHOWN = 3  # trials of a dry run
 
 
 def run(config: DictConfig, launcher: Launcher, arguments: Sequence[str], loader: ConfigLoader) -> None:
-    """Run the trials of a sweep, or go on with them.
+    """Run the trials of a sweep, or go on with them; one that is refused before its first trial leaves no folder.
 
     Args:
         config: the configuration of the multirun: that of a job without what is varied.
@@ -36,6 +41,16 @@ def run(config: DictConfig, launcher: Launcher, arguments: Sequence[str], loader
     Raises:
         ConfigError: the space or the settings are wrong, or not those the sweep was begun with.
     """
+    try:
+        _run(config, launcher, arguments, loader)
+    except ConfigError:
+        if (sweep := current_sweep()) is not None and not sweep.jobs:
+            discard(sweep.directory, Path(str(config.paths.output_dir)))
+        raise
+
+
+def _run(config: DictConfig, launcher: Launcher, arguments: Sequence[str], loader: ConfigLoader) -> None:
+    """Check, open the study, run."""
     around = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain = resolved(around)
     settings = plain["sweep"]
@@ -46,7 +61,6 @@ def run(config: DictConfig, launcher: Launcher, arguments: Sequence[str], loader
 
     from grpo_cli.sweep.optuna.pruners import pruning
     from grpo_cli.sweep.optuna.samplers import sampling, total_trials
-    from grpo_cli.sweep.optuna.study import open_study, settings_around
     from grpo_cli.sweep.optuna.trials import OptunaTrials
 
     streams = hasattr(launcher, "stream")
@@ -123,6 +137,14 @@ def check_launch(config: DictConfig, prunes_elsewhere: bool, pruner: str) -> Non
             f"sweep.pruner={pruner} needs hydra/launcher=slots, which can end a job that runs; leave the other "
             "launcher out, or write sweep.pruner=none."
         )
+
+
+def discard(folder: Path, top: Path) -> None:
+    """Remove the folder of a sweep that was refused before its first trial."""
+    run_folder = RunFolder(folder)
+    for file in (folder / RECORD, run_folder.lock, folder / "multirun.yaml", folder / SPACE, folder / JOURNAL):
+        file.unlink(missing_ok=True)
+    discard_empty(run_folder.logs, top)
 
 
 def show(trials: Any, launcher: Launcher, total: int) -> None:
