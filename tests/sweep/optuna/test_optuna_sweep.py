@@ -38,7 +38,7 @@ def test_trials_side_by_side_killed_gone_on_with_and_pruned(tmp_path, cli, warm_
         text=True,
     )
     deadline = time.monotonic() + 120
-    while len(list(tmp_path.glob("outputs/grpo/*/[01]/checkpoints/checkpoint-5"))) < 2:
+    while len(list(tmp_path.glob("outputs/grpo/*/[01]/checkpoints/checkpoint-10"))) < 2:
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.02)
     process.kill()
