@@ -26,8 +26,8 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-HEAVY = ("grpo_cli.training.worker", "accelerate.commands.launch")
-PRELOADED = ("grpo_cli.training.run", "accelerate.commands.launch", "torch.distributed.run")
+HEAVY = ("grpo_cli.training.worker", "accelerate.commands.launch", "grpo_cli.sweep.template")
+PRELOADED = ("grpo_cli.training.run", "grpo_cli.jobs.job", "accelerate.commands.launch", "torch.distributed.run")
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 # What stands for python; what it imports costs milliseconds.
@@ -42,7 +42,8 @@ import json, signal, socket
 sock = socket.socket(socket.AF_UNIX)
 sock.connect({address!r})
 request = json.dumps({{"arguments": arguments[1:], "folder": os.getcwd(), "environment": dict(os.environ)}}).encode()
-socket.send_fds(sock, [len(request).to_bytes(4, "big")], [0, 1, 2])
+more = [int(arguments[2])] if arguments[1].endswith("template") else []  # its socket
+socket.send_fds(sock, [len(request).to_bytes(4, "big")], [0, 1, 2, *more])
 sock.sendall(request)
 worker = int.from_bytes(sock.recv(4), "big")
 for number in {signals!r}:
@@ -106,7 +107,7 @@ def serve(folder: Path, session: int) -> None:
                 workers.pop(pid).close()
         if listening in ready:
             sock, _ = listening.accept()
-            size, streams, _, _ = socket.recv_fds(sock, 4, 3)
+            size, streams, _, _ = socket.recv_fds(sock, 4, 4)
             request = b""
             while len(request) < int.from_bytes(size, "big"):
                 request += sock.recv(1 << 16)
@@ -126,9 +127,11 @@ def _work(request: dict, streams: list[int], base: list[str], stand_in: Path) ->
     code = 1
     try:
         os.setsid()
-        for number, stream in enumerate(streams):
+        for number, stream in enumerate(streams[:3]):
             os.dup2(stream, number)
             os.close(stream)
+        if streams[3:]:
+            request["arguments"][1] = str(streams[3])
         sys.stdout.reconfigure(line_buffering=True)
         os.chdir(request["folder"])
         os.environ.clear()

@@ -10,10 +10,11 @@ import torch
 from omegaconf import OmegaConf
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, TextStreamer
 
+from grpo_cli.assets import model_path
 from grpo_cli.chat.options import Subject
 from grpo_cli.config.freeze import as_dict
 from grpo_cli.errors import ConfigError
-from grpo_cli.training.model import load_tokenizer, model_init_kwargs, model_path, one_line
+from grpo_cli.training.model import load_tokenizer, model_init_kwargs, one_line
 
 Message = dict[str, str]
 

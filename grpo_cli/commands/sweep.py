@@ -72,12 +72,12 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def status(record: Mapping[str, Any]) -> int:
     """Print the table of a sweep's jobs, the running ones as their files tell of them."""
-    from grpo_cli.display.console import make_console
     from grpo_cli.display.follow import Follower
-    from grpo_cli.display.sweep import sweep_table
+    from grpo_cli.display.jobs import table_console, tally
+    from grpo_cli.display.sweep_table import sweep_table
     from grpo_cli.runs.folder import RunFolder
     from grpo_cli.runs.result import INTERRUPTED, RUNNING
-    from grpo_cli.runs.sweep import rows, runs_now
+    from grpo_cli.runs.sweep import judged_by, rows, runs_now
 
     alive = runs_now(record)
     states = {}
@@ -91,12 +91,11 @@ def status(record: Mapping[str, Any]) -> int:
             follower = Follower(RunFolder(Path(job["folder"])))
             follower.poll()
             states[row["number"]] = follower.state
-    console = make_console()
-    table = sweep_table(shown, states, str(record.get("objective", "objective")), console)
-    console.print(table, width=None if console.is_terminal else 10_000, crop=False)
-    done = sum(row["status"] == "completed" for row in shown)
+    console = table_console()
+    objectives = judged_by(record)
+    console.print(sweep_table(shown, states, objectives, console))
     state = f"runs as process {_pid(record)}" if alive else "does not run"
-    console.print(f"{done} of {len(shown)} jobs completed; the sweep {state}")
+    console.print(f"{tally(shown, objectives)}; the sweep {state}")
     return EXIT_DONE
 
 

@@ -86,7 +86,7 @@ def _close_sweep(code: int) -> int:
     from grpo_cli.display.jobs import print_jobs_table
 
     print()
-    print_jobs_table(sweep.rows(), objective=sweep.objective, direction=sweep.direction)
+    print_jobs_table(sweep.rows(), sweep.objectives)
     for job in sweep.jobs:
         if job.error:
             print(f"job {job.number}: {job.error.splitlines()[0]}", file=sys.stderr)
@@ -101,7 +101,7 @@ def _sweep_of_this_process() -> Sweep | None:
     return module.current_sweep() if module else None
 
 
-def _run_job(cfg: DictConfig, overrides: list[str]) -> float | None:
+def _run_job(cfg: DictConfig, overrides: list[str]) -> float | list[float] | None:
     """Hand a composed config on; imported here, since only a real run needs it."""
     gc.freeze()
     gc.enable()

@@ -26,7 +26,7 @@ from grpo_cli.config import places, schema
 from grpo_cli.config.command_line import check_options, config_dirs, rewrite
 from grpo_cli.errors import ConfigError
 
-Job = Callable[[DictConfig, list[str]], float | None]
+Job = Callable[[DictConfig, list[str]], float | list[float] | None]
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -116,7 +116,7 @@ class Task:
         self.wanted_by_user = wanted_by_user
         self.raised: list[Exception] = []
 
-    def __call__(self, cfg: DictConfig) -> float | None:
+    def __call__(self, cfg: DictConfig) -> float | list[float] | None:
         """Check the config and run the job."""
         multirun = HydraConfig.get().mode == RunMode.MULTIRUN
         # Unresolved: an override may refer to a secret, or to nothing that exists.

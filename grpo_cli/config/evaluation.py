@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from grpo_cli.config.fields import Field
-from grpo_cli.config.suggest import meant_or_known
+from grpo_cli.config.suggest import did_you_mean, meant_or_known
 from grpo_cli.config.targets import check_target
 from grpo_cli.config.values import problem
 from grpo_cli.rewards.check import check_rewards
@@ -57,6 +57,13 @@ def _check_dataset(name: str, entry: Any, keys: Mapping[str, Field]) -> list[str
         elif wrong := problem(keys[key], value, f"{at}.{key}"):
             found.append(wrong)
     return found
+
+
+def no_tag_column(tag: str, columns: Iterable[str]) -> str:
+    """Say that no data set has a column of `evaluation.tags`."""
+    known = sorted(set(columns))
+    meant = did_you_mean(tag, known)
+    return f"evaluation.tags: no data set has a column '{tag}'{meant or '.'} Columns: {', '.join(known) or 'none'}."
 
 
 def _check_sampling(evaluation: Mapping[str, Any]) -> list[str]:

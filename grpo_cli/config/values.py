@@ -116,13 +116,17 @@ def problem(field: Field, value: Any, key: str | None = None) -> str | None:
 
 
 def _fits_choice(field: Field, value: Any) -> bool:
-    """Tell whether a value is one of the choices; null and booleans only where the type itself has them."""
+    """Tell whether a value is one of the choices, or a list of them; null and booleans where the type has them."""
+    if isinstance(value, list) and value and accepts(field.kinds, value):
+        return all(_fits_choice(field, each) for each in value)
     if isinstance(value, str) or not accepts([k for k in field.kinds if k.name in ("None", "bool")], value):
         return any(value == c and type(value) is type(c) for c in field.choices or ())
     return True
 
 
 def _bad_choice(field: Field, value: Any, key: str) -> str:
+    if isinstance(value, list) and accepts(field.kinds, value):
+        value = next((each for each in value if not _fits_choice(field, each)), "[]")
     choices = [show(c) for c in field.choices or ()] + (["auto"] if field.auto else [])
     meant = nearest(show(value), choices)
     hint = f"; did you mean {meant}?" if meant else "."

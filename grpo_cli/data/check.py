@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from grpo_cli.config.groups.dataset import DatasetConfig
@@ -29,6 +30,7 @@ _OWN = (
     *("mixture", "name", "revision", "data_files", "test_path"),
 )
 _OF_THE_WHOLE = ("mixture", "mixture_stopping", "shuffle_buffer", "overlap")
+_READ_UP_TO = 8_000_000  # bytes of files that are read to their end
 _JSON_DOCUMENT_LIMIT = 4_000_000  # bytes: a JSON document has to be read whole to see its first row
 
 
@@ -188,6 +190,49 @@ def _source(cfg: Mapping[str, Any], key: str) -> list[str]:
             if cfg["answer_pattern"] and "answer" not in plan.names:
                 problems.append(no_answer_column(key, name, columns))
     return problems
+
+
+def columns_here(cfg: Mapping[str, Any], also: Collection[str] = (), key: str = "dataset") -> list[str] | None:
+    """The columns that the rows of a `dataset` node will have, where that takes no heavy import and no network.
+
+    Args:
+        cfg: the node (missing keys take their defaults).
+        also: columns worth reading a small file to its end for, since a line of JSON may hold keys of its own.
+        key: where it stands in the config, for messages.
+
+    Returns:
+        The columns under our names; None where they cannot be told: hub ids, generators, Parquet, what is wrong, or
+        larger files in which only later rows could have all of `also`.
+    """
+    columns: dict[str, None] = {}
+    try:
+        for _, at, source in sources_of(cfg, key):
+            if source["generator"]:
+                return None
+            template = source["prompt_template"]
+            fields = None if template is None else parse_template(template, f"{at}.prompt_template").fields
+            for path_key in ("path", "test_path"):
+                if not source[path_key]:
+                    continue
+                found = locate(source, at, path_key)
+                if not found.files or any(kind == "parquet" for _, kind in found.files):
+                    return None
+                theirs = [name for _, names in _first_columns(found, source) for name in names]
+                if any(source["columns"].get(ours, ours) not in theirs for ours in also):
+                    if sum(file.stat().st_size for file, _ in found.files) > _READ_UP_TO:
+                        return None
+                    theirs = [name for file, kind in found.files for name in _all_columns(file, kind, source)]
+                unique = list(dict.fromkeys(theirs))
+                plan = plan_columns(unique, source["columns"], fields=fields or (), has_template=fields is not None)
+                columns.update(dict.fromkeys(plan.names))
+    except (ConfigError, OSError):
+        return None  # which is told by `required_data_files`, or by the worker
+    return list(columns)
+
+
+def _all_columns(file: Path, kind: str, cfg: Mapping[str, Any]) -> list[str]:
+    rows = read_rows(file, kind, delimiter=cfg["delimiter"], json_field=cfg["json_field"])
+    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def no_answer_column(key: str, where: str, columns: list[str]) -> str:

@@ -35,10 +35,12 @@ class Glyphs:
     stop: str
     warn: str
     star: str
+    up: str
+    down: str
 
 
-UNICODE = Glyphs(" ▁▂▃▄▅▆▇█", "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "→", "·", "…", "⋮", "✓", "✗", "■", "▲", "★")
-ASCII = Glyphs(" .:-=+*#", "|/-\\", "->", "|", "...", ":", "ok", "x", "x", "!", "*")
+UNICODE = Glyphs(" ▁▂▃▄▅▆▇█", "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "→", "·", "…", "⋮", "✓", "✗", "■", "▲", "★", "↑", "↓")
+ASCII = Glyphs(" .:-=+*#", "|/-\\", "->", "|", "...", ":", "ok", "x", "x", "!", "*", "(max)", "(min)")
 
 
 class RunConsole(Console):

@@ -76,7 +76,7 @@ def print_summary(
             else:
                 write("  ", (row, style))
     best = result.get("best") or {}
-    if result.get("stopped") and status == "completed":
+    if result.get("stopped") and status in ("completed", "pruned"):
         prose("stopped early: " + fmt.clean(str(result["stopped"])), DIM)
     if best and best.get("step") != result.get("step"):
         write((f"  model/ is the best one, of step {best.get('step')}", DIM))

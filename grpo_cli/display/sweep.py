@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,19 +14,19 @@ from typing import IO, Any
 
 from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from grpo_cli.display import formatting as fmt
-from grpo_cli.display.console import ACCENT, BOLD, DIM, STATUS_STYLES, RunConsole, can_redraw, make_console
+from grpo_cli.display.console import ACCENT, BAD, BOLD, DIM, can_redraw, line, make_console
 from grpo_cli.display.follow import Follower
-from grpo_cli.display.jobs import shown_status
-from grpo_cli.display.state import RunState
+from grpo_cli.display.jobs import NOT_STARTED, shown_status, worth_a_look
+from grpo_cli.display.sweep_table import marked_numbers, most_telling, sweep_table
 from grpo_cli.runs.folder import RunFolder
-from grpo_cli.runs.result import RUNNING
+from grpo_cli.runs.result import FAILED, RUNNING
 from grpo_cli.runs.sweep import INVALID, Job, Sweep
 
 REDRAW_SECONDS = 0.5
+FAILURES = 2  # how many are told of below the table
 
 
 class SweepDisplay:
@@ -66,9 +68,8 @@ class PlainSweep(SweepDisplay):
 
     def __enter__(self) -> PlainSweep:
         jobs = self.sweep.jobs
-        earlier = sum(job.earlier for job in jobs)
-        invalid = sum(job.status == INVALID for job in jobs)
-        before = (f", {earlier} completed earlier" if earlier else "") + (f", {invalid} invalid" if invalid else "")
+        counts = Counter(shown_status({"status": j.status, "earlier": j.earlier}) for j in jobs)
+        before = "".join(f", {counts[w]} {w}" for w in ("completed earlier", "pruned earlier", INVALID) if counts[w])
         self.console.out(f"sweep: {len(jobs)} jobs on {self.slots} slots{before}  folder {self.sweep.directory}")
         return self
 
@@ -79,7 +80,8 @@ class PlainSweep(SweepDisplay):
         if job.status == RUNNING:
             parts.append(f"GPU {job.gpus}" if job.gpus else "")
         else:
-            parts.append("" if job.objective is None else f"{self.sweep.objective} {job.objective:.4f}")
+            values = job.objectives or ([] if job.objective is None else [job.objective])
+            parts += [f"{o.name} {value:.4f}" for o, value in zip(self.sweep.objectives, values, strict=False)]
             parts.append("" if job.seconds is None else fmt.duration(job.seconds))
             parts.append((job.error or "").split("\n")[0])
         self.console.out("  ".join(fmt.one_line(part) for part in parts if part))
@@ -97,6 +99,7 @@ class LiveSweep(SweepDisplay):
         super().__init__(sweep, slots, stream)
         self._live = Live(console=self.console, auto_refresh=False, transient=True, vertical_overflow="crop")
         self._followers: dict[int, Follower] = {}
+        self._ended: list[int] = []  # the numbers of the jobs of this start, in the order in which they ended
         self._next = 0.0
 
     def __enter__(self) -> LiveSweep:
@@ -119,6 +122,7 @@ class LiveSweep(SweepDisplay):
             self._followers[job.number] = Follower(RunFolder(Path(job.folder)))
         else:
             self._followers.pop(job.number, None)
+            self._ended.append(job.number)
 
     def note(self, text: str) -> None:
         """Show the note below the table."""
@@ -130,15 +134,38 @@ class LiveSweep(SweepDisplay):
         for follower in self._followers.values():
             follower.poll()
         states = {number: follower.state for number, follower in self._followers.items()}
-        # Where not all jobs fit onto the screen, those that run and those to come are of more interest.
-        rows = self.sweep.rows()
-        room = max(4, self.console.height - 5)
-        left = [row for row in rows if row["status"] in (RUNNING, "not started")]
-        done = len(rows) - len(left)
-        shown = rows if len(rows) <= room else left[:room]
-        table = sweep_table(shown, states, self.sweep.objective, self.console)
-        count = Text(f"{done} of {len(rows)} jobs have ended, {self.slots} slots", style=BOLD)
-        self._live.update(Group(table, count, Text(self.note_text, style=ACCENT)), refresh=True)
+        rows, objectives = self.sweep.rows(), self.sweep.objectives
+        marked = marked_numbers(rows, objectives)
+        below = self._below(rows)
+        room = max(4, self.console.height - 1 - len(below))
+        head = 1
+        while True:  # how many lines the titles take is known when the table is made
+            fits = room - head if len(rows) <= room - head else max(1, room - head - 1)
+            shown = most_telling(rows, fits, marked, self._ended)
+            table = sweep_table(shown, states, objectives, self.console, marked)
+            taken = len(self.console.render_lines(table)) - len(shown)
+            if taken <= head:
+                break
+            head = taken
+        if left_out := len(rows) - len(shown):
+            below.insert(0, line((f"{self.console.glyphs.elide} {left_out} more jobs", DIM)))
+        self._live.update(Group(table, *below), refresh=True)
+
+    def _below(self, rows: Sequence[Mapping[str, Any]]) -> list[Text]:
+        """The lines below the table: how far the sweep is, what failed last, the note."""
+        counts = Counter(str(row["status"]) for row in rows)
+        done = len(rows) - counts.pop(RUNNING, 0) - counts.pop(NOT_STARTED, 0)
+        how = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+        best = worth_a_look(rows, self.sweep.objectives)
+        text = f"{done} of {len(rows)} jobs have ended, {self.slots} slot{'s' * (self.slots != 1)}"
+        text += (f": {how}" if how else "") + (f"; {best}" if best else "")
+        failed = [self.sweep.jobs[number] for number in self._ended if self.sweep.jobs[number].status == FAILED]
+        width = self.console.width
+        return [
+            *(line((each, BOLD)) for each in textwrap.wrap(text, width)),
+            *(line((f"job {job.number} failed: {fmt.one_line(job.error or '')}", BAD)) for job in failed[-FAILURES:]),
+            *(line((each, ACCENT)) for each in textwrap.wrap(self.note_text, width)),
+        ]
 
 
 def make_sweep_display(mode: str, sweep: Sweep, slots: int, stream: IO[str] | None = None) -> SweepDisplay:
@@ -155,42 +182,3 @@ def make_sweep_display(mode: str, sweep: Sweep, slots: int, stream: IO[str] | No
         return SweepDisplay(sweep, slots, stream)
     wants_live = mode == "live" or (mode == "auto" and not os.environ.get("CI"))
     return (LiveSweep if wants_live and can_redraw(stream) else PlainSweep)(sweep, slots, stream)
-
-
-def sweep_table(
-    rows: Sequence[Mapping[str, Any]], states: Mapping[int, RunState], objective: str, console: RunConsole
-) -> Table:
-    """One line a job: what it differs by, its state, step, objective, time left, GPU.
-
-    Args:
-        rows: as `Sweep.rows` gives them.
-        states: of the jobs that run, by their number.
-        objective: the metric's name, as the column's title.
-        console: where it is drawn.
-    """
-    table = Table(box=None, pad_edge=False, header_style=DIM)
-    table.add_column("job", justify="right", no_wrap=True)
-    table.add_column("overrides", no_wrap=True, overflow="ellipsis")
-    for title in ("state", "step", objective, "time", "left", "GPU"):
-        table.add_column(title, no_wrap=True, justify="left" if title == "state" else "right")
-    now = time.time()
-    for row in rows:
-        state = states.get(row["number"])
-        status, step, value, seconds, left = shown_status(row), "-", row.get("objective"), row.get("seconds"), None
-        if state is not None:
-            status = state.phase or "starting"
-            step = f"{state.step}/{state.max_steps}" if state.max_steps else "-"
-            value = state.held_out[-1][1] if state.held_out else None
-            seconds, left = state.elapsed(now), state.eta(now)
-        table.add_row(
-            str(row["number"]),
-            fmt.one_line(" ".join(row["overrides"])),
-            fmt.one_line(status),
-            step,
-            "-" if value is None else f"{value:.4f}",
-            fmt.duration(seconds),
-            fmt.duration(left),
-            row.get("gpus") or "-",
-            style=ACCENT if state is not None else STATUS_STYLES.get(str(row.get("status")), DIM),
-        )
-    return table

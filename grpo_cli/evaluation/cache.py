@@ -6,18 +6,15 @@ device and number format computed it is part of the key too, since that may deci
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grpo_cli.errors import ConfigError
 from grpo_cli.evaluation.blocks import Completion, Request, Sampling
-from grpo_cli.rewards.reply_cache import default_folder
+from grpo_cli.user_cache import CacheFile, key_of
 
 # What decides what a model computes; a tokenizer's part is in the prompt's tokens.
 WEIGHT_FILES = ("*.safetensors", "*.bin", "config.json", "adapter_config.json")
@@ -35,22 +32,17 @@ class CompletionCache:
     """
 
     def __init__(self, folder: str | None = None) -> None:
-        self.file = (Path(folder).expanduser() if folder else default_folder()) / "completions.sqlite"
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self._open() as connection:
-                connection.execute("CREATE TABLE IF NOT EXISTS completions (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
-                connection.execute("CREATE TABLE IF NOT EXISTS files (key TEXT PRIMARY KEY, digest TEXT NOT NULL)")
-        except (OSError, sqlite3.Error) as error:
-            raise ConfigError(
-                f"The cache {self.file} cannot be used ({error}); delete it if it is damaged, or name another folder "
-                "with cache=<folder>."
-            ) from error
+        tables = {
+            "completions": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
+            "files": "key TEXT PRIMARY KEY, digest TEXT NOT NULL",
+            "answers": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
+        }
+        self.file = CacheFile("completions.sqlite", folder, tables, "or name another folder with cache=<folder>")
 
     def get(self, keys: Sequence[str]) -> dict[str, Completion]:
         """What is there of these keys."""
         found: dict[str, Completion] = {}
-        with self._open() as connection:
+        with self.file.open() as connection:
             for key in keys:
                 row = connection.execute("SELECT value FROM completions WHERE key = ?", (key,)).fetchone()
                 if row:
@@ -60,14 +52,14 @@ class CompletionCache:
     def put(self, completions: Mapping[str, Completion]) -> None:
         """Keep completions; what was there under a key is replaced."""
         rows = [(key, json.dumps(dataclasses.asdict(value))) for key, value in completions.items()]
-        with self._open() as connection:
+        with self.file.open() as connection:
             connection.executemany("INSERT OR REPLACE INTO completions VALUES (?, ?)", rows)
 
     def digest_of(self, path: Path) -> str:
         """A file's SHA-256, computed once as long as its size and time of change stay the same."""
         stat = path.stat()
         key = json.dumps([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
-        with self._open() as connection:
+        with self.file.open() as connection:
             row = connection.execute("SELECT digest FROM files WHERE key = ?", (key,)).fetchone()
         if row:
             return str(row[0])
@@ -75,19 +67,25 @@ class CompletionCache:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
-        with self._open() as connection:
+        with self.file.open() as connection:
             connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (key, digest.hexdigest()))
         return digest.hexdigest()
+
+    def recall(self, key: str) -> Any:
+        """What was remembered under a key, or None."""
+        with self.file.open() as connection:
+            row = connection.execute("SELECT value FROM answers WHERE key = ?", (key,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def remember(self, key: str, value: Any) -> None:
+        """Keep what JSON can hold."""
+        with self.file.open() as connection:
+            connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, json.dumps(value)))
 
     def weights_of(self, folder: Path) -> str:
         """One hash of all that decides what the model in a folder computes."""
         files = sorted({path for pattern in WEIGHT_FILES for path in folder.glob(pattern)})
-        return _hash([[path.name, self.digest_of(path)] for path in files])
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        with contextlib.closing(sqlite3.connect(self.file, timeout=30.0)) as connection, connection:
-            yield connection
+        return key_of(*([path.name, self.digest_of(path)] for path in files))
 
 
 def completion_key(model: str, request: Request, sampling: Sampling) -> str:
@@ -101,8 +99,4 @@ def completion_key(model: str, request: Request, sampling: Sampling) -> str:
     drawn: list[Any] = [0.0]
     if sampling.temperature:  # a greedy answer depends on no seed
         drawn = [sampling.temperature, sampling.top_p, sampling.top_k, sampling.seed, request.sample]
-    return _hash([model, request.ids or request.prompt, sampling.max_completion_length, drawn])
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode("ascii")).hexdigest()
+    return key_of(model, request.ids or request.prompt, sampling.max_completion_length, drawn)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 _GAMMA = 0x9E3779B97F4A7C15 - (1 << 64)  # of SplitMix64; as a signed number, as torch has no unsigned ones
 _MIX_1 = 0xBF58476D1CE4E5B9 - (1 << 64)
@@ -51,6 +53,8 @@ def gumbel(keys: torch.Tensor, position: int, tokens: torch.Tensor) -> torch.Ten
     Returns:
         [B, V], float64.
     """
+    import torch  # here: an evaluation that the cache answers takes nothing but keys from this module
+
     rows = _mix(_mix(keys) + torch.full_like(keys, position + 1) * _GAMMA)
     bits = _mix(rows[:, None] + (tokens + 1) * _GAMMA)
     # 53 bits, and half a step more, so that neither logarithm is of 0.

@@ -9,6 +9,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from grpo_cli.config.evaluation import no_tag_column
 from grpo_cli.config.suggest import nearest
 from grpo_cli.data.evaluation_rows import load_rows
 from grpo_cli.errors import ConfigError
@@ -95,8 +96,7 @@ def _tag_problems(sets: Sequence[EvaluationSet], tags: Sequence[str]) -> list[st
     for tag in tags:
         having = [one for one in sets if tag in one.columns]
         if sets and not having:
-            known = sorted({column for one in sets for column in one.columns})
-            problems.append(f"evaluation.tags: no data set has a column '{tag}'; columns: {', '.join(known)}.")
+            problems.append(no_tag_column(tag, (column for one in sets for column in one.columns)))
         for one in having:
             values = {str(row[tag]) for row in one.rows}
             if len(values) > MOST_TAG_VALUES:

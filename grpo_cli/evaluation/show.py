@@ -1,4 +1,4 @@
-"""What `grpo-eval` prints: a table of models, one of differences, the curve of a run's checkpoints; or JSON."""
+"""What `grpo-eval` prints: a table of models, one of differences, curves of a run's checkpoints; or JSON."""
 
 from __future__ import annotations
 
@@ -57,9 +57,10 @@ def print_results(results: Sequence[Evaluated], place: str, stream: IO[str] | No
             console.print()
             console.print(Text(f"difference to {results[0].subject.label}, prompt by prompt", style=DIM))
             console.print(_differences(results, prefix))
-    if len(results) > 2 and all(one.subject.step is not None for one in results):
-        console.print()
-        _curve(console, results)
+    steps = [one.subject.step for one in results if one.subject.step is not None]
+    if len(results) > 2 and len(steps) == len(results) and steps == sorted(set(steps)):  # of one run
+        for prefix in datasets(results[0].metrics):
+            _curve(console, results, prefix)
     made, known = sum(one.generated for one in results), sum(one.cached for one in results)
     console.print()
     console.print(
@@ -70,6 +71,11 @@ def print_results(results: Sequence[Evaluated], place: str, stream: IO[str] | No
 def sections(metrics: Mapping[str, Any]) -> list[str]:
     """The data sets, and their tag values, in a set of metrics: what stands before the last slash."""
     return list(dict.fromkeys(name.rpartition("/")[0] for name in metrics if not name.endswith(_COUNTS)))
+
+
+def datasets(metrics: Mapping[str, Any]) -> list[str]:
+    """The data sets in a set of metrics, `eval/<name>`, without their tag values."""
+    return list(dict.fromkeys("/".join(prefix.split("/")[:2]) for prefix in sections(metrics)))
 
 
 def _names(results: Sequence[Evaluated], prefix: str) -> list[str]:
@@ -123,9 +129,8 @@ def _with_interval(metrics: Mapping[str, Any], name: str, signed: bool = False) 
     return Text.assemble((shown, style or BOLD), (f" [{low:.{places}f}, {high:.{places}f}]", DIM))
 
 
-def _curve(console: RunConsole, results: Sequence[Evaluated]) -> None:
-    """The first metric over the checkpoints."""
-    prefix = sections(results[0].metrics)[0]
+def _curve(console: RunConsole, results: Sequence[Evaluated], prefix: str) -> None:
+    """The first metric of a data set over the checkpoints."""
     name = _names(results, prefix)[0]
     points = [(one.subject.step or 0, one.metrics.get(f"{prefix}/{name}")) for one in results]
     known = [(step, float(value)) for step, value in points if value is not None]
@@ -133,6 +138,7 @@ def _curve(console: RunConsole, results: Sequence[Evaluated]) -> None:
         return
     values = [value for _, value in known]
     low, high = (0.0, 1.0) if min(values) >= 0 and max(values) <= 1 else (min(values), max(values))
+    console.print()
     console.print(Text(f"{prefix}/{name}", style=BOLD))
     wide = max(1, min(5, (console.width - 10) // len(known) - 1))
     for i, row in enumerate(chart(values, _HEIGHT, low, high, console.glyphs.levels)):

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import gc
+import functools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM
-from transformers.utils.logging import disable_progress_bar
 
 from grpo_cli.config.schema import training_default
 from grpo_cli.data.evaluation_rows import load_rows
 from grpo_cli.data.load import load_data
 from grpo_cli.errors import ConfigError
 from grpo_cli.evaluation.blocks import Completion, Request, Sampling, into_blocks
-from grpo_cli.evaluation.cache import WEIGHT_FILES, CompletionCache, completion_key
+from grpo_cli.evaluation.cache import CompletionCache, completion_key
 from grpo_cli.evaluation.endpoint import EndpointEngine, ServiceTokenizer, open_service
-from grpo_cli.evaluation.generate import Engine, TransformersEngine
+from grpo_cli.evaluation.loading import device, device_type, free_memory, load_engine, model_folder, number_format
 from grpo_cli.evaluation.scoring import Scorer, evaluation_guard
 from grpo_cli.evaluation.sets import EvaluationSet, build_sets
 from grpo_cli.evaluation.subjects import Asked, Subject
 from grpo_cli.evaluation.summary import PromptTable, prompt_table, summarise
-from grpo_cli.rewards.build import RewardContext
+from grpo_cli.evaluation.tokenizing import RememberedTokenizer, tokenizer_of
+from grpo_cli.rewards.build import Later, RewardContext
 from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.jsonl import append
-from grpo_cli.training.model import load_tokenizer, model_init_kwargs, model_path
+
+if TYPE_CHECKING:
+    from grpo_cli.evaluation.generate import Engine
 
 Tell = Callable[[str], None]
 
@@ -69,7 +69,6 @@ def evaluate(config: Mapping[str, Any], asked: Asked, place: Path, tell: Tell) -
         ConfigError: a model or the data cannot be used.
         RunError: a reward or a service failed.
     """
-    disable_progress_bar()  # of loading weights; `tell` says what is going on
     cache = CompletionCache(asked.cache)
     results: list[Evaluated] = []
     first: dict[str, PromptTable] | None = None
@@ -77,11 +76,11 @@ def evaluate(config: Mapping[str, Any], asked: Asked, place: Path, tell: Tell) -
         started = time.perf_counter()
         result = Evaluated(subject)
         tell(f"{subject.label} ({number} of {len(asked.subjects)}): loading")
-        tokenizer = None if asked.endpoint else _tokenizer(config, subject)
+        tokenizer = None if asked.endpoint else tokenizer_of(_settings(config, subject), cache)
         sets = _sets(config, asked, tokenizer)
         context = RewardContext(
-            tokenizer=tokenizer,
-            device=_device(),
+            tokenizer=Later(functools.partial(_real, tokenizer)),
+            device=Later(device),
             prompt_opens_think=tokenizer is not None
             and prompt_opens_think(tokenizer, config["training"].get("chat_template_kwargs")),
             seed=config["seed"],
@@ -146,9 +145,7 @@ class _Source:
     def close(self) -> None:
         """Give the model's memory back."""
         self.engine = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
 
     def _engine(self) -> Engine:
         if self.engine is None:
@@ -158,17 +155,9 @@ class _Source:
                 )
                 self.engine = EndpointEngine(service, str(self.subject.name), self.sampling, self._keep)
             else:
-                self.engine = self._load()
+                settings = _settings(self.config, self.subject)
+                self.engine = load_engine(self.folder, settings, _real(self.tokenizer), self.sampling)
         return self.engine
-
-    def _load(self) -> TransformersEngine:
-        model = _load_model(self.folder, _settings(self.config, self.subject))
-        eos = model.generation_config.eos_token_id
-        ends = [*(eos if isinstance(eos, list) else [] if eos is None else [eos])]
-        if self.tokenizer.eos_token_id not in ends:
-            ends.insert(0, self.tokenizer.eos_token_id)
-        exact = model.dtype == torch.float32
-        return TransformersEngine(model, self.tokenizer, ends, self.sampling, exact)
 
     def _keep(self, request: Request, completion: Completion) -> None:
         self.cache.put({completion_key(self.model_key, request, self.sampling): completion})
@@ -176,8 +165,13 @@ class _Source:
     def _model_key(self) -> str:
         if self.asked.endpoint:
             return f"endpoint {self.asked.endpoint.rstrip('/')} {self.subject.name}"
-        self.folder = _folder(_settings(self.config, self.subject))
-        return f"{self.cache.weights_of(self.folder)} {_device().type} {_dtype(self.config['model'])}"
+        self.folder = model_folder(_settings(self.config, self.subject))
+        return f"{self.cache.weights_of(self.folder)} {device_type()} {number_format(self.config['model'])}"
+
+
+def _real(tokenizer: Any) -> Any:
+    """A tokenizer itself, where it is one that remembers."""
+    return tokenizer.real if isinstance(tokenizer, RememberedTokenizer) else tokenizer
 
 
 def sampling_of(config: Mapping[str, Any]) -> Sampling:
@@ -227,57 +221,3 @@ def _settings(config: Mapping[str, Any], subject: Subject) -> dict[str, Any]:
     if subject.name is not None:
         model |= {"name": subject.name, "revision": None if subject.name != model["name"] else model["revision"]}
     return model
-
-
-def _tokenizer(config: Mapping[str, Any], subject: Subject) -> Any:
-    return load_tokenizer(_settings(config, subject))
-
-
-def _folder(model: Mapping[str, Any]) -> Path:
-    """Where a model's files are, downloaded where they have to be.
-
-    Raises:
-        ConfigError: there is no such model.
-    """
-    name = model_path(model["name"])
-    if Path(name).expanduser().is_dir():
-        return Path(name).expanduser()
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, revision=model["revision"], allow_patterns=[*WEIGHT_FILES, "*.json"]))
-    except Exception as error:  # the hub's many: no such id, no network, gated
-        raise ConfigError(
-            f"model={name} is neither a local folder nor a hub id that can be reached "
-            f"({type(error).__name__}: {str(error).splitlines()[0]})."
-        ) from error
-
-
-def _load_model(folder: Path, model: Mapping[str, Any]) -> Any:
-    """Load a model, or an adapter on its base, for generating."""
-    arguments: dict[str, Any] = {**model_init_kwargs(dict(model), {}), "dtype": _dtype(model)}
-    arguments |= {"trust_remote_code": model["trust_remote_code"]}
-    arguments.pop("revision", None)
-    try:
-        if (folder / "adapter_config.json").exists():
-            from peft import AutoPeftModelForCausalLM
-
-            loaded = AutoPeftModelForCausalLM.from_pretrained(folder, **arguments)
-        else:
-            loaded = AutoModelForCausalLM.from_pretrained(folder, **arguments)
-    except (OSError, ValueError, ImportError) as error:
-        raise ConfigError(f"{folder} holds no model that can be loaded: {str(error).splitlines()[0]}") from error
-    return loaded.to(_device()).eval()
-
-
-def _dtype(model: Mapping[str, Any]) -> str:
-    """The number format of the weights: as training computes, 16 bits on a GPU and 32 on a CPU."""
-    if model["dtype"] != "auto":
-        return str(model["dtype"])
-    if _device().type != "cuda":
-        return "float32"
-    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -37,7 +37,6 @@ class Architecture:
         counted: whether `parameters` was counted.
         linear: parameters in the linear layers of the decoder, which LoRA's `all-linear` adapts.
         adapter_widths: sum over those layers of (inputs + outputs): one rank of LoRA has so many parameters.
-        weight_bits: bits of a stored weight, from `dtype` of the config.
         model_type: transformers' name of the architecture.
         kept_mlp: tensors of the MLP's width that its backward pass keeps.
         qk_norm: whether queries and keys are normalized by head.
@@ -58,7 +57,6 @@ class Architecture:
     counted: bool
     linear: int
     adapter_widths: int
-    weight_bits: int
     model_type: str
     kept_mlp: int = 4
     qk_norm: bool = False
@@ -190,7 +188,6 @@ def from_config(config: Mapping[str, Any], counted: int | None = None) -> Archit
         counted=counted is not None,
         linear=layers * (attention + mlp),
         adapter_widths=layers * (attention_widths + mlp_widths),
-        weight_bits=16 if "16" in str(text.get("dtype") or text.get("torch_dtype") or "float32") else 32,
         model_type=model_type,
         kept_mlp=4 if gated else 7,  # GELU written out keeps its powers
         qk_norm=qk_norm,

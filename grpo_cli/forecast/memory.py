@@ -15,7 +15,6 @@ from grpo_cli.forecast.architecture import Architecture
 from grpo_cli.forecast.states import States, states
 
 GENERATION, LOGPROBS, BACKWARD, OPTIMIZER = "generation", "log-probabilities", "backward", "optimizer step"
-PHASES = (GENERATION, LOGPROBS, BACKWARD, OPTIMIZER)
 _TILE_TOKENS, _TILE_VOCABULARY = 4096, 32768  # of TRL's output projection, trl/kernels/chunked_logprob.py
 _TILES_WITHOUT_TRITON = 8
 

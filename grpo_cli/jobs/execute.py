@@ -15,6 +15,7 @@ from grpo_cli.launch.meeting.host import Host
 from grpo_cli.launch.outcome import Outcome
 from grpo_cli.launch.plan import LaunchPlan
 from grpo_cli.launch.signals import Interrupted, Terminated
+from grpo_cli.launch.stem import own_stem, why_unfit
 from grpo_cli.launch.supervise import supervise
 from grpo_cli.report.write import Refresher, write_at_end
 from grpo_cli.rollout.plan import ServerPlan
@@ -54,6 +55,9 @@ def execute(
     with make_display(mode, folder, header_of(config, folder)) as display:
         if config["launch"]["kind"] == "auto":
             Recorder(folder).resolved("launch.kind", plan.kind, plan.why)
+        if stem := own_stem():
+            unfit = why_unfit(stem, plan.argv, plan.env)
+            Recorder(folder).resolved("launch.warm", unfit is None, unfit or "a job of a multirun")
         try:
             with Refresher(folder, config["report"]) as refresher:
                 on_tick = ticking(display, refresher)

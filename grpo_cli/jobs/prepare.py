@@ -1,4 +1,4 @@
-"""What the composer settles before a configuration is frozen: names made absolute, the objective, the light rules."""
+"""What the composer settles before a configuration is frozen: names made absolute, the objectives, the light rules."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from grpo_cli.errors import ConfigError
 from grpo_cli.launch.elsewhere import hardware_asked_for
 from grpo_cli.launch.hardware import Hardware, detect
 from grpo_cli.preflight.finding import ERROR, WARNING
-from grpo_cli.preflight.objective import settle_objective, settle_selection
+from grpo_cli.preflight.objective import settle_objectives, settle_selection
 from grpo_cli.preflight.rules import light_findings
 from grpo_cli.preflight.situation import situation_of
 from grpo_cli.rollout.engine import starts_server
+from grpo_cli.runs.objectives import as_keys
 
 _told: set[str] = set()
 
 
 def prepare(cfg: DictConfig, hardware: Hardware) -> None:
-    """Settle paths and the objective in a configuration, in place, and check what needs no torch.
+    """Settle paths and the objectives in a configuration, in place, and check what needs no torch.
 
     Args:
         cfg: the composed configuration.
@@ -36,7 +37,8 @@ def prepare(cfg: DictConfig, hardware: Hardware) -> None:
     if problems := [finding.sentence for finding in findings if finding.severity == ERROR]:
         raise ConfigError(*problems)
     config = as_dict(cfg)
-    cfg.objective = settle_objective(config)
+    for key, value in as_keys(settle_objectives(config)).items():
+        cfg[key] = value
     for part in ("early_stopping", "best"):
         cfg.evaluation[part].metric = settle_selection(config, part)
     for finding in findings:

@@ -26,6 +26,7 @@ from grpo_cli.launch.slurm.script import array_numbers, job_script
 from grpo_cli.rewards.source import run_sources
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_atomic, write_json
+from grpo_cli.runs.objectives import objectives_in
 from grpo_cli.runs.result import now, read_json
 from grpo_cli.runs.resume import fingerprint
 from grpo_cli.runs.sweep import Sweep
@@ -164,11 +165,10 @@ def read_back(sweep: Sweep) -> None:
     for job in sweep.jobs:
         if job.status == SUBMITTED and job.folder:
             result = read_json(RunFolder(Path(job.folder)).result)
-            job.status = result.get("status", "failed")
-            objective = result.get("objective") or {}
-            sweep.objective = objective.get("name") or sweep.objective
-            job.objective, job.seconds = objective.get("value"), result.get("seconds")
-            job.error = result.get("error") if result else f"it did not begin; see {sweep.directory / 'slurm'}"
+            job.take(result)
+            sweep.judge_by(objectives_in(result))
+            if not result:
+                job.error = f"it did not begin; see {sweep.directory / 'slurm'}"
     sweep.save()
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from grpo_cli.launch.process import Process
+from grpo_cli.launch.stem import take_stem
 from grpo_cli.launch.tree import ProcessTree
 
 TICK_SECONDS = 0.1
@@ -19,8 +21,10 @@ WARDEN = Path(__file__).with_name("warden.py")
 @contextmanager
 def running(
     argv: Sequence[str], env: Mapping[str, str], *, run_id: str, log: Path | None
-) -> Iterator[tuple[subprocess.Popen[bytes], ProcessTree]]:
+) -> Iterator[tuple[Process, ProcessTree]]:
     """Start a command under a warden (see warden.py); on leaving, in whatever way, all of it has ended.
+
+    A worker is forked where this process was given the means (see stem.py), and started anew otherwise.
 
     Args:
         argv: the command.
@@ -33,19 +37,7 @@ def running(
     """
     reading, writing = os.pipe()  # the writing end is ours alone: it closes with us, and the warden notices
     try:
-        if log is None:
-            process = subprocess.Popen(argv, env=env)
-        else:
-            with log.open("ab") as out:
-                process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", str(WARDEN), str(reading), *argv],
-                    env=env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=out,
-                    start_new_session=True,
-                    pass_fds=[reading],
-                )
+        process = started(argv, env, log, reading)
         os.close(reading)
         reading = -1
         tree = ProcessTree(process.pid, run_id)
@@ -68,7 +60,26 @@ def running(
                 os.close(fd)
 
 
-def pause(process: subprocess.Popen[bytes]) -> None:
+def started(argv: Sequence[str], env: Mapping[str, str], log: Path | None, pipe: int) -> Process:
+    """Start a command under a warden that notices when the other end of the pipe closes; without one in a terminal."""
+    if log is None:
+        return subprocess.Popen(argv, env=env)
+    with log.open("ab") as out:
+        stem = take_stem(argv, env)
+        if stem and (process := stem.start(argv, env, [pipe, out.fileno()])):
+            return process
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(WARDEN), str(pipe), *argv],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            pass_fds=[pipe],
+        )
+
+
+def pause(process: Process) -> None:
     """Let a little time pass, less where the process ends meanwhile."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(TICK_SECONDS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from grpo_cli.launch.failure import Failure, error_reports, explain, oom_kill_co
 from grpo_cli.launch.meeting import Peers
 from grpo_cli.launch.outcome import Outcome
 from grpo_cli.launch.plan import LaunchPlan
+from grpo_cli.launch.process import Process
 from grpo_cli.launch.running import TERM_SECONDS, pause, running
 from grpo_cli.launch.signals import Interrupted, SignalWatch, exit_code_for
 from grpo_cli.launch.tree import ProcessTree
@@ -139,7 +139,7 @@ def last_phase(folder: RunFolder, start: int = 0) -> str | None:
 
 
 def _follow(
-    process: subprocess.Popen[bytes],
+    process: Process,
     tree: ProcessTree,
     folder: RunFolder,
     watch: SignalWatch,
@@ -188,7 +188,7 @@ def _follow(
 
 
 def _ask_to_stop(
-    process: subprocess.Popen[bytes],
+    process: Process,
     folder: RunFolder,
     watch: SignalWatch,
     on_stop: Callable[[str], None] | None,

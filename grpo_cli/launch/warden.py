@@ -24,11 +24,14 @@ import subprocess
 import sys
 import time
 
-# By path: `-I` keeps the working directory out, and the package itself would bring more than is needed here.
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
-from shared_memory import SharedMemory
+if __name__ == "__main__":
+    # By path: `-I` keeps the working directory out, and the package itself would bring more than is needed here.
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    from shared_memory import SharedMemory
 
-sys.path.pop(0)
+    sys.path.pop(0)
+else:
+    from grpo_cli.launch.shared_memory import SharedMemory
 
 LINGER_SECONDS = 2.0  # what the child leaves running has this long to end by itself
 LOOK_SECONDS = 0.2  # between two looks at the shared memory
@@ -100,6 +103,67 @@ def _die_with_warden() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+class Warden:
+    """The calling process as the warden of one command: made before the command is started.
+
+    Args:
+        pipe: file descriptor that closes when the composer has gone.
+    """
+
+    def __init__(self, pipe: int) -> None:
+        for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ignored, lambda *_: None)  # a handler, since SIG_IGN would be inherited by the child
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._pipe = pipe
+        self._wake, self._waker = os.pipe()
+        os.set_blocking(self._waker, False)
+        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._memory = SharedMemory()
+
+    def watch(self, child: int) -> int:
+        """See the command, and everything it started, to its end.
+
+        Args:
+            child: the command's process, a child of this one.
+
+        Returns:
+            The command's exit code; where a signal ended it, the warden ends by that signal too.
+        """
+        memory, pipe, wake = self._memory, self._pipe, self._wake
+        status: int | None = None
+        left = True
+        deadline = float("inf")
+        while left:
+            ready, _, _ = select.select([pipe, wake], [], [], 0.05 if status is not None else LOOK_SECONDS)
+            if wake in ready:
+                os.read(wake, 4096)
+            memory.note(_descendants)
+            status, left = _reap(child, status)
+            if status is not None and deadline == float("inf"):
+                deadline = time.monotonic() + LINGER_SECONDS
+            if pipe in ready or time.monotonic() > deadline:
+                status = _kill_all(child, child, status, memory)
+                break
+        memory.clear()
+        code = os.waitstatus_to_exitcode(status) if status is not None else 1
+        if code < 0:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the child has left its core; ours would say nothing
+            with contextlib.suppress(OSError, ValueError):
+                signal.signal(-code, signal.SIG_DFL)
+            os.kill(os.getpid(), -code)
+        return code
+
+    def left_by_child(self) -> None:
+        """In a child that was forked and goes on in this program: take back what only a warden needs."""
+        _die_with_warden()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for fd in (self._pipe, self._wake, self._waker):
+            os.close(fd)
+
+
 def main(pipe: int, argv: list[str]) -> int:
     """Run a command and see it, and everything it started, to its end.
 
@@ -110,40 +174,10 @@ def main(pipe: int, argv: list[str]) -> int:
     Returns:
         The command's exit code; where a signal ended it, the warden ends by that signal too.
     """
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ignored, lambda *_: None)  # a handler, since SIG_IGN would be inherited by the child
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    wake, waker = os.pipe()
-    os.set_blocking(waker, False)
-    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-
-    memory = SharedMemory()
+    warden = Warden(pipe)
     child = subprocess.Popen(argv, start_new_session=sys.platform != "linux", preexec_fn=_die_with_warden)
-    status: int | None = None
-    left = True
-    deadline = float("inf")
-    while left:
-        ready, _, _ = select.select([pipe, wake], [], [], 0.05 if status is not None else LOOK_SECONDS)
-        if wake in ready:
-            os.read(wake, 4096)
-        memory.note(_descendants)
-        status, left = _reap(child.pid, status)
-        if status is not None and deadline == float("inf"):
-            deadline = time.monotonic() + LINGER_SECONDS
-        if pipe in ready or time.monotonic() > deadline:
-            status = _kill_all(child.pid, child.pid, status, memory)
-            break
-    memory.clear()
-    child.returncode = 0  # reaped above
-    code = os.waitstatus_to_exitcode(status) if status is not None else 1
-    if code < 0:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the child has left its core; ours would say nothing
-        with contextlib.suppress(OSError, ValueError):
-            signal.signal(-code, signal.SIG_DFL)
-        os.kill(os.getpid(), -code)
-    return code
+    child.returncode = 0  # `watch` collects it
+    return warden.watch(child.pid)
 
 
 if __name__ == "__main__":

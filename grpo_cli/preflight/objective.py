@@ -1,13 +1,14 @@
-"""The metric a run is judged by, and the names of all it will measure."""
+"""The metrics a run is judged by, and the names of all it will measure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from grpo_cli.config.suggest import did_you_mean, nearest, or_list
 from grpo_cli.errors import ConfigError
 from grpo_cli.evaluation.metrics import is_metric, metric_names
+from grpo_cli.runs.objectives import MAXIMIZE, Objective, as_list, pair
 
 # Before the name of a training metric where evaluations are compared by it.
 TRAIN_PREFIX = "train/"
@@ -18,14 +19,38 @@ TRAIN_METRICS = (
 )  # fmt: skip
 
 
-def settle_objective(config: Mapping[str, Any]) -> str:
-    """The metric a run is judged by: `auto` is held-out accuracy where a reward measures it, else held-out reward.
+def settle_objectives(config: Mapping[str, Any]) -> list[Objective]:
+    """The metrics a run is judged by, each with its direction.
+
+    Args:
+        config: the configuration as plain containers.
+
+    Returns:
+        One objective, or several in the order they were named in.
+
+    Raises:
+        ConfigError: every metric that this run will not have, one that is named twice, another number of directions.
+    """
+    problems: list[str] = []
+    names: list[str] = []
+    for name in as_list(config["objective"]):
+        try:
+            names.append(settle_metric(config, name))
+        except ConfigError as error:
+            problems += error.problems
+    problems += [problem.sentence for problem in list_problems(config)]
+    if problems:
+        raise ConfigError(*problems)
+    return pair(names, as_list(config["direction"]))
+
+
+def settle_metric(config: Mapping[str, Any], objective: str) -> str:
+    """One objective by its full name: `auto` is held-out accuracy where a reward measures it, else held-out reward.
 
     Raises:
         ConfigError: a metric that this run will not have.
     """
     names = metric_names(config)
-    objective = config["objective"]
     if objective == "auto":
         return names[0] if names else "reward"
     if is_metric(config, objective):
@@ -37,6 +62,47 @@ def settle_objective(config: Mapping[str, Any]) -> str:
             f"objective: this run will not measure {objective}{_hint('objective', objective, config, known)}"
         )
     return objective
+
+
+class ListProblem(NamedTuple):
+    """What is wrong with a list of objectives.
+
+    Attributes:
+        key: `objective` or `direction`.
+        sentence: what is wrong, and what to write.
+        instead: the override to write.
+    """
+
+    key: str
+    sentence: str
+    instead: str
+
+
+def list_problems(config: Mapping[str, Any]) -> list[ListProblem]:
+    """What is wrong with `objective` and `direction` as lists: none, one twice, not as many of one as of the other."""
+    auto = next(iter(metric_names(config)), "reward")
+    names = [auto if name == "auto" else name for name in as_list(config["objective"])]
+    once = list(dict.fromkeys(names))
+    if not names:
+        return [ListProblem("objective", "objective=[] names no metric; write objective=auto.", "objective=auto")]
+    if len(once) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        instead = f"objective={_written(once)}"
+        return [ListProblem("objective", f"objective names {twice} twice; write '{instead}'.", instead)]
+    directions = as_list(config["direction"])
+    if len(directions) in (1, len(names)):
+        return []
+    wanted = [*directions, *[MAXIMIZE] * len(names)][: len(names)]
+    instead = f"direction={_written(wanted)}"
+    count = "one objective" if len(names) == 1 else f"{len(names)} objectives"
+    write = f"write {instead}" if len(names) == 1 else f"write '{instead}', or one word for all"
+    sentence = f"direction has {len(directions)} entries for {count} ({', '.join(names)}); {write}."
+    return [ListProblem("direction", sentence, instead)]
+
+
+def _written(words: list[str]) -> str:
+    """A list as an override holds it; one word as it is."""
+    return words[0] if len(words) == 1 else f"[{','.join(words)}]"
 
 
 def settle_selection(config: Mapping[str, Any], part: str) -> str | None:

@@ -11,6 +11,7 @@ from grpo_cli.report.formats import NUMBER, THIN, capital, change, duration, sho
 from grpo_cli.report.held_out import Gain
 from grpo_cli.report.read import Run, series
 from grpo_cli.runs.metrics import number
+from grpo_cli.runs.objectives import MAXIMIZE, Objective, objectives_in, objectives_of
 
 GOOD, BAD, WARNING, NEUTRAL = "good", "bad", "warning", "neutral"
 FEWEST_LOGS = 6
@@ -68,10 +69,10 @@ def summarise(run: Run) -> Summary:
     Returns:
         The verdict. It is "good" or "bad" only where a held-out evaluation says so.
     """
-    direction = str(run.config.get("direction") or "maximize")
-    metric = held_out.primary(run.evals, _objective(run))
+    objectives = _objectives(run)
+    metric = held_out.primary(run.evals, objectives[0].name if objectives else None)
     # What is judged by a loss gets better as it falls; accuracy and the like never do.
-    direction = direction if metric and metric.key == _objective(run) else "maximize"
+    direction = next((o.direction for o in objectives if metric and metric.key == o.name), MAXIMIZE)
     gain = held_out.gain(run.evals, metric, direction) if metric else None
     trend = reward_trend(run)
     level, headline = _verdict(run, gain, direction)
@@ -132,6 +133,8 @@ def ended(run: Run) -> str:
     if run.status == "failed":
         error = str(run.result.get("error") or "no reason was recorded").strip().splitlines()[0]
         return _sentence(f"The run failed{after}: {error}")
+    if run.status == "pruned":
+        return _sentence(f"The run was pruned{after}{why}")
     if run.status == "interrupted":
         return _sentence(f"The run was interrupted{after}{why}")
     return _sentence(f"The run goes on{after}" if run.status == "running" else f"The run is {run.status}{after}")
@@ -213,10 +216,9 @@ def _trend_sentence(trend: Trend) -> str:
     return f"The training reward {words[trend.direction]} (means of the first and last fifth of its logs)."
 
 
-def _objective(run: Run) -> str | None:
-    objective = run.result.get("objective")
-    name = objective.get("name") if isinstance(objective, dict) else run.config.get("objective")
-    return str(name) if name else None
+def _objectives(run: Run) -> list[Objective]:
+    """What the run is judged by; the result says it, and before there is one the configuration."""
+    return objectives_in(run.result) or (objectives_of(run.config) if run.config.get("objective") else [])
 
 
 def _sentence(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +28,29 @@ _FORMS = "a reward's first parameter is completions (TRL's form) or completion (
 _ANSWER_NAMES = ("answer", "solution", "ground_truth", "gold", "label", "target", "reference", "output")
 
 
+class Later:
+    """A fact that costs too much to be there before a reward names it.
+
+    Args:
+        make: gives the fact; called once.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = functools.cache(make)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _itself, (self.make(),)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
 @dataclass(frozen=True)
 class RewardContext:
     """What rewards may know of the run; each field but `columns` is given to a function that names it.
+
+    A field may be a `Later`, which stands for what it makes.
 
     Attributes:
         tokenizer: the policy's tokenizer.
@@ -46,9 +66,10 @@ class RewardContext:
     seed: int = 0
     columns: Sequence[str] | None = None
 
-    def facts(self) -> dict[str, Any]:
-        """The values behind `CONTEXT_NAMES`."""
-        return {name: getattr(self, name) for name in CONTEXT_NAMES}
+    def facts(self, wanted: Collection[str]) -> dict[str, Any]:
+        """The values behind those of `CONTEXT_NAMES` that are wanted."""
+        found = {name: getattr(self, name) for name in CONTEXT_NAMES if name in wanted}
+        return {name: value.make() if isinstance(value, Later) else value for name, value in found.items()}
 
 
 def build_rewards(cfg_reward: Mapping[str, Mapping[str, Any]], *, context: RewardContext) -> list[Reward]:
@@ -103,7 +124,7 @@ def build_reward(name: str, entry: dict[str, Any], context: RewardContext) -> Re
         function,
         signature,
         options=options,
-        facts=context.facts(),
+        facts=context.facts([*signature.accepts, "prompt_opens_think"]),
         weight=float(entry.get("weight", 1.0)),
         correctness=bool(entry.get("correctness", False)),
         file=_source_file(function),
@@ -146,9 +167,7 @@ def _make(
 ) -> Callable[..., Any]:
     """Call a class, or a factory such as TRL's `get_…_reward`, with those options that it takes."""
     given = {key: value for key, value in options.items() if signature.takes(key)}
-    for key, value in context.facts().items():
-        if key in signature.accepts:
-            given.setdefault(key, value)
+    given |= context.facts([key for key in signature.accepts if key not in given])
     if missing := [key for key in signature.required if key not in given]:
         or_else = "" if isinstance(maker, type) else f"; or, if it is itself the reward: {_FORMS}"
         raise ConfigError(

@@ -16,9 +16,10 @@ from grpo_cli.rewards.extract import finished_text
 from grpo_cli.rewards.judge_prompt import UnreadableReply, read_prompt
 from grpo_cli.rewards.pace import world_size
 from grpo_cli.rewards.prose import valid
-from grpo_cli.rewards.reply_cache import ReplyCache, key_of
+from grpo_cli.rewards.reply_cache import ReplyCache
 from grpo_cli.rewards.text import completion_text, content_text
 from grpo_cli.rewards.web_service import ServiceError, WebService
+from grpo_cli.user_cache import key_of
 
 _ASKS = 2  # how often a judge is asked whose reply cannot be read
 _CHARACTERS_A_TOKEN = 3  # a careful guess, until the service says how many there were

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import json
+import math
 import os
 import random
 import re
@@ -19,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from grpo_cli.errors import ConfigError, RunError
+from grpo_cli.rewards.notices import say
 from grpo_cli.rewards.pace import Pace, Turn, world_size
 
 # A service that wants a longer pause than this has no more to give (a daily limit, say).
@@ -102,6 +104,8 @@ class WebService:
         self._request_timeout, self._retries, self._backoff = request_timeout, retries, backoff
         self._paused_until = 0.0
         self._refused: RunError | None = None
+        self._told = False
+        self._heard = -1.0  # when it last gave a reply that could be used
         self.retried = 0
         # A client and a semaphore belong to the event loop they were first used in.
         self._loops: weakref.WeakKeyDictionary[Any, tuple[Any, asyncio.Semaphore]] = weakref.WeakKeyDictionary()
@@ -124,6 +128,7 @@ class WebService:
         # ASCII: a lone surrogate, which UTF-8 cannot hold, travels as an escape.
         content = json.dumps(body).encode("ascii")
         failed = _Failed("")
+        asked = time.monotonic()
         for attempt in range(self._retries + 1):
             if attempt:
                 self.retried += 1
@@ -132,12 +137,16 @@ class WebService:
                 if self._refused:  # while this one waited for its turn: it need not hear it again
                     raise self._refused
                 turn = await self._wait_for_turn(tokens)
+                sent = time.monotonic()
                 outcome = await self._send(client, content)
             if not isinstance(outcome, _Failed):
+                self._hear()
                 return outcome, turn
             failed = outcome
             if not failed.again:
                 break
+            if attempt and self._heard < asked:
+                self._tell_of_silence(attempt, failed, time.monotonic() - sent)
         tries = f" after {attempt + 1} tries" if attempt else ""
         raise ServiceError(f"{self.shown_url} failed{tries}: {failed.reason}")
 
@@ -197,6 +206,25 @@ class WebService:
             # It speaks to all of us, not to this request alone.
             self._paused_until = max(self._paused_until, time.monotonic() + wait)
         return _Failed(reason, wait)
+
+    def _hear(self) -> None:
+        self._heard = time.monotonic()
+        if self._told:
+            self._told = False
+            say(f"{self.shown_url} answers again.")
+
+    def _tell_of_silence(self, attempt: int, failed: _Failed, took: float) -> None:
+        """Say once what is being waited for, when a request has failed twice and no other had a reply meanwhile."""
+        left = self._retries - attempt
+        if self._told or not left:
+            return
+        self._told = True
+        pauses = sum(min(_LONGEST_BACKOFF, self._backoff * 2**n) for n in range(attempt, self._retries))
+        longest = max(pauses, left * (failed.wait or 0.0)) + left * took
+        say(
+            f"{self.shown_url} gives no usable reply ({failed.reason}); it is asked {left} more "
+            f"time{'s' * (left > 1)}, for about {max(1, math.ceil(longest))} s at most."
+        )
 
     def _pause(self, attempt: int, failed: _Failed) -> float:
         # By chance, so that what failed together does not come back together.

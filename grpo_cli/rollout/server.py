@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,6 +10,7 @@ from types import TracebackType
 
 from grpo_cli.errors import EXIT_CONFIG, EXIT_FAILED
 from grpo_cli.launch.failure import TAIL_LINES, Failure, last_error, meaningful_lines, read_tail
+from grpo_cli.launch.process import Process
 from grpo_cli.launch.running import TICK_SECONDS, running
 from grpo_cli.launch.tree import ProcessTree
 from grpo_cli.rollout.address import ask, is_healthy
@@ -36,7 +36,7 @@ class RolloutServer:
         self.folder = folder
         self.ready = False
         self._held = ExitStack()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._tree: ProcessTree | None = None
         self._next_refresh = 0.0
         self._log_start = 0

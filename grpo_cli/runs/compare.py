@@ -10,6 +10,7 @@ from typing import Any
 
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import read
+from grpo_cli.runs.objectives import rows_in
 from grpo_cli.runs.origins import flat_differences, origin_differences
 from grpo_cli.runs.result import read_json
 from grpo_cli.runs.weights import count_values, hash_weights, largest_difference
@@ -187,9 +188,8 @@ def _logs(run: RunFolder) -> dict[tuple[str, int], dict[str, Any]]:
 def _outcome(run: RunFolder) -> dict[str, Any]:
     """What `result.json` says of the end."""
     result = read_json(run.result)
-    objective = result.get("objective") or {}
     return {
         "status": result.get("status"),
         "step": result.get("step"),
-        str(objective.get("name")): objective.get("value"),
+        **{str(row["name"]): row.get("value") for row in rows_in(result)},
     }

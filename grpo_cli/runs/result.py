@@ -11,6 +11,7 @@ from typing import Any
 
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_json
+from grpo_cli.runs.lock import is_silent
 
 RUNNING, COMPLETED, FAILED, INTERRUPTED = "running", "completed", "failed", "interrupted"
 PRUNED = "pruned"  # ended by its sweep, since others were doing better
@@ -34,10 +35,10 @@ def read_result(folder: RunFolder) -> dict[str, Any]:
     """Return the run's result so far; empty when there is none.
 
     A result that says "running" although its process is gone (it was killed outright) is returned as
-    "interrupted", which is what it is.
+    "interrupted", which is what it is. A process of another host is gone when it has long been silent (`lock.py`).
     """
     result = read_json(folder.result)
-    if result.get("status") == RUNNING and not _alive(result):
+    if result.get("status") == RUNNING and not _alive(folder, result):
         result["status"] = INTERRUPTED
     return result
 
@@ -91,12 +92,12 @@ def _process_started(pid: int) -> float | None:
         return None
 
 
-def _alive(result: dict[str, Any]) -> bool:
-    """Whether the process a result names still runs; a run of another host is taken to be alive."""
+def _alive(folder: RunFolder, result: dict[str, Any]) -> bool:
+    """Whether the process a result names still runs."""
     job = os.environ.get("SLURM_JOB_ID")
     if job and job == result.get("slurm_job") and result.get("slurm_restart") != os.environ.get("SLURM_RESTART_COUNT"):
         return False  # this job's own earlier attempt, on whatever node it was
     if result.get("host") != socket.gethostname():
-        return True
+        return not is_silent(folder)
     started = _process_started(int(result.get("pid") or 0))
     return started is not None and started == result.get("process_started")

@@ -18,7 +18,7 @@ from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, read_result
 NOT_COMPARED = ("resume", "resume_from", "display", "dry_run", "sweep", "doctor", "report", "reproduce")
 # Of `launch`: which node this is, where nodes meet, what is asked of Slurm, and how a sweep shares the machine out may
 # change between two starts.
-LAUNCH_NOT_COMPARED = ("nodes", "slurm", "slots", "gpus_per_job")
+LAUNCH_NOT_COMPARED = ("nodes", "slurm", "slots", "gpus_per_job", "warm")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 from grpo_cli.launch.identity import is_running, own_identity
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_json
+from grpo_cli.runs.lock import is_silent
+from grpo_cli.runs.objectives import MAXIMIZE, Objective, pair, values_in
 from grpo_cli.runs.provenance import redact
 from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json
 from grpo_cli.runs.resume import LAUNCH_NOT_COMPARED, NOT_COMPARED
@@ -34,13 +37,14 @@ class Job:
     Attributes:
         number: its number, from 0.
         overrides: what it differs by.
-        status: "not started", "running", "completed", "failed", "interrupted", "pruned", or "invalid" (its
-            configuration was refused).
-        objective: the value it is judged by, when it has one.
+        status: "not started", "running", "completed", "pruned" (ended early because others do better), "failed",
+            "interrupted", or "invalid" (its configuration was refused).
+        objective: the value it is judged by, when it has one; of several the first.
+        objectives: the value of every objective, in order; NaN for one that was not measured.
         seconds: how long it took.
         folder: its run folder.
         error: why it did not complete.
-        earlier: it was completed by an earlier start of the sweep, and not run again.
+        earlier: it completed (or was pruned) in an earlier start of the sweep, and is not run again.
         gpus: the GPUs of its slot, as CUDA_VISIBLE_DEVICES names them.
         gpu_seconds: its slot's GPUs times how long it had them, over all starts.
     """
@@ -49,6 +53,7 @@ class Job:
     overrides: list[str]
     status: str = NOT_STARTED
     objective: float | None = None
+    objectives: list[float] | None = None
     seconds: float | None = None
     folder: str | None = None
     error: str | None = None
@@ -58,10 +63,12 @@ class Job:
 
     def take(self, result: Mapping[str, Any]) -> None:
         """Take over what `result.json` says of it."""
-        objective = result.get("objective") or {}
+        values = values_in(result)
+        measured = any(value is not None for value in values)
+        self.objectives = [math.nan if value is None else value for value in values] if measured else None
+        self.objective = values[0] if values else None
         self.status = str(result.get("status", FAILED))
-        self.objective, self.seconds = objective.get("value"), result.get("seconds")
-        self.error = result.get("error")
+        self.seconds, self.error = result.get("seconds"), result.get("error")
 
 
 class Sweep:
@@ -73,6 +80,7 @@ class Sweep:
         asked: the overrides of the command line, a key's several values in one.
 
     Attributes:
+        objectives: what its jobs are judged by.
         ended: why no further job is started, where that is not for a signal: its budget is spent.
         trials: where a sampler thinks the jobs up, how many there are to be over all starts.
         points: of its grid, where it is one.
@@ -80,12 +88,12 @@ class Sweep:
 
     def __init__(self, directory: Path, jobs: list[list[str]] | None, asked: Sequence[str] = ()) -> None:
         self.directory = directory
-        self.jobs = _gone_on_with(jobs, read_json(directory / RECORD))
+        earlier = read_json(directory / RECORD)
+        self.jobs = _gone_on_with(jobs, earlier)
         self.ended: str | None = None
         self.trials: int | None = None
         self.points: int | None = None
-        self.objective = "objective"
-        self.direction = "maximize"
+        self.objectives = judged_by(earlier)
         self.asked = [redact(override) for override in asked]
         self.process = own_identity()
         self.save()
@@ -96,18 +104,36 @@ class Sweep:
             self.jobs.append(Job(len(self.jobs), list(overrides)))
         return self.jobs[number]
 
-    def note_objective(self, job: Job) -> None:
-        """Take over what a job that has ended calls its objective."""
-        if job.folder and (name := (read_json(RunFolder(Path(job.folder)).result).get("objective") or {}).get("name")):
-            self.objective = name
+    @property
+    def objective(self) -> str:
+        """The metric its jobs are compared by; of several the first."""
+        return self.objectives[0].name
+
+    def judge_by(self, objectives: Sequence[Objective]) -> None:
+        """Take over what its jobs are judged by, as far as that is known."""
+        if not objectives:
+            return
+        known = [o.name for o in self.objectives] + ["objective"] * len(objectives)
+        # What `auto` stands for is known once a job was checked.
+        self.objectives = [
+            o._replace(name=before) if o.name == "auto" else o for o, before in zip(objectives, known, strict=False)
+        ]
+
+    def returned(self, job: Job) -> float | list[float]:
+        """What Hydra's sweeper is told of a job: its objective, a list where there are several; NaN for none."""
+        values = job.objectives or [math.nan] * len(self.objectives)
+        return values if len(self.objectives) > 1 else values[0]
 
     def save(self) -> None:
         """Write `sweep.json` atomically."""
+        names, directions = [o.name for o in self.objectives], [o.direction for o in self.objectives]
+        several = {"objectives": names, "directions": directions} if len(names) > 1 else {}
         write_json(
             self.directory / RECORD,
             {
                 "objective": self.objective,
-                "direction": self.direction,
+                "direction": directions[0],
+                **several,
                 "ended": self.ended,
                 **({"trials": self.trials, "points": self.points} if self.trials is not None else {}),
                 "overrides": self.asked,
@@ -128,9 +154,12 @@ def _gone_on_with(jobs: list[list[str]] | None, earlier: Mapping[str, Any]) -> l
     """The jobs of a start, with what an earlier one has recorded of the same ones."""
     names = {field.name for field in fields(Job)}
     before = [Job(**{key: value for key, value in job.items() if key in names}) for job in earlier.get("jobs", [])]
+    for job in before:  # JSON has no NaN: it is written as text
+        job.objective = None if job.objective is None else float(job.objective)
+        job.objectives = [float(value) for value in job.objectives] if job.objectives else None
     if jobs is None:
         for job in before:
-            job.earlier = job.status == COMPLETED
+            job.earlier = job.status in (COMPLETED, PRUNED)
             job.status = INTERRUPTED if job.status == RUNNING else job.status  # that start was killed
         return before
     listed = [Job(number, list(overrides)) for number, overrides in enumerate(jobs)]
@@ -153,11 +182,24 @@ def rows(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def runs_now(record: Mapping[str, Any]) -> bool:
-    """Whether the process that a sweep's record names is running; one of another host is taken to be."""
+def judged_by(record: Mapping[str, Any]) -> list[Objective]:
+    """The objectives that a sweep's record names, in order."""
+    names = record.get("objectives") or [record.get("objective") or "objective"]
+    return pair([str(n) for n in names], record.get("directions") or [str(record.get("direction") or MAXIMIZE)])
+
+
+def runs_now(record: Mapping[str, Any], directory: Path | None = None) -> bool:
+    """Whether the process that a sweep's record names is running.
+
+    Args:
+        record: what `sweep.json` holds.
+        directory: the sweep's folder, where a process of another host is heard of; without it that one is taken to run.
+    """
     if not record.get("process"):
         return False
-    return record.get("host") != socket.gethostname() or is_running(str(record["process"]))
+    if record.get("host") != socket.gethostname():
+        return directory is None or not is_silent(RunFolder(directory))
+    return is_running(str(record["process"]))
 
 
 def find_unfinished(siblings: Path, asked: Sequence[str], trials: float | None = None) -> Path | None:
@@ -170,7 +212,9 @@ def find_unfinished(siblings: Path, asked: Sequence[str], trials: float | None =
     """
     for file in sorted(siblings.glob(f"*/{RECORD}"), reverse=True):
         record = read_json(file)
-        if "overrides" not in record or _compared(record["overrides"]) != _compared(asked) or runs_now(record):
+        if "overrides" not in record or _compared(record["overrides"]) != _compared(asked):
+            continue
+        if runs_now(record, file.parent):
             continue
         statuses = {job.get("status") for job in record.get("jobs", [])}
         if statuses & {DRY_RUN, SUBMITTED}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,14 @@ from grpo_cli.launch.slots import Slot, plan_slots
 from grpo_cli.rewards.source import run_sources
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_atomic
-from grpo_cli.runs.result import COMPLETED, read_result
+from grpo_cli.runs.result import COMPLETED, PRUNED, read_result
 from grpo_cli.runs.resume import fingerprint
 from grpo_cli.runs.sweep import INVALID, NOT_STARTED, Job, Sweep
 from grpo_cli.sweep import multirun
 from grpo_cli.sweep.budget import Budget, budget_of
 from grpo_cli.sweep.job_process import overrides_of
 from grpo_cli.sweep.source import JobList, Sampled, Source
+from grpo_cli.sweep.starter import JobStarter, job_environment, template_environment
 from grpo_cli.sweep.trials import Trials
 
 LaunchOne = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
@@ -50,7 +52,7 @@ class Batch:
     ready: list[int] = field(default_factory=list)
 
     def check(self, cfg: DictConfig, overrides: list[str], job: Job, folder: Path) -> None:
-        """Check one job's configuration; note in its record whether it is refused, completed before, or to be run.
+        """Check one job's configuration; note in its record whether it is refused, ended well before, or to be run.
 
         Args:
             cfg: its composed configuration.
@@ -80,7 +82,8 @@ class Batch:
         result = read_result(run_folder)
         # Of several nodes each would have to skip the same jobs, and only node 0 has their folders.
         again = cfg.resume == "never" or cfg.dry_run or cfg.launch.slurm.submit or cfg.launch.nodes.count > 1
-        if not again and result.get("status") == COMPLETED and result.get("config_fingerprint") == identity:
+        done = result.get("status") in (COMPLETED, PRUNED)
+        if not again and done and result.get("config_fingerprint") == identity:
             job.take(result)
             job.folder, job.earlier = str(folder), True
             return
@@ -109,12 +112,25 @@ def launch(
         first: the number of the first.
 
     Returns:
-        One result a job, in order; its value is the job's objective, NaN where it has none.
+        One result a job, in order; its value is the job's objective, a list where there are several, NaN for none.
 
     Raises:
         ConfigError: the slots asked for do not fit the machine, or jobs are refused and `sweep.invalid=fatal` is set.
     """
     batch = batch_of(config)
+    with starter_of(config, batch) as starter:
+        return check_and_run(config, batch, launch_one, job_overrides, first, starter)
+
+
+def check_and_run(
+    config: DictConfig,
+    batch: Batch,
+    launch_one: LaunchOne,
+    job_overrides: Sequence[Sequence[str]],
+    first: int,
+    starter: JobStarter,
+) -> list[JobReturn]:
+    """The work of `launch`, with something that starts jobs."""
     returns = check_all(batch, launch_one, job_overrides, first)
     sweep = current()
     jobs = [sweep.jobs[first + index] for index in range(len(job_overrides))]
@@ -129,10 +145,10 @@ def launch(
         for number in batch.ready:
             returns[number - first] = launch_one([job_overrides[number - first]], number)[0]
     elif batch.ready:
-        run_on_slots(config, batch, JobList([sweep.jobs[number] for number in batch.ready]))
+        run_on_slots(config, batch, JobList([sweep.jobs[number] for number in batch.ready]), starter)
     for job, returned in zip(jobs, returns, strict=True):
         if batch.slots is not None or job.number not in batch.ready:
-            returned.return_value = float("nan") if job.objective is None else float(job.objective)
+            returned.return_value = sweep.returned(job)
     return returns
 
 
@@ -167,7 +183,8 @@ def stream(config: DictConfig, launch_one: LaunchOne, trials: Trials) -> None:
             raise ConfigError(f"sweep.invalid=fatal: the configuration of job {number} is refused. {job.error}")
         return job
 
-    run_on_slots(config, batch, Sampled(trials, check))
+    with starter_of(config, batch) as starter:
+        run_on_slots(config, batch, Sampled(trials, check), starter)
 
 
 def batch_of(config: DictConfig) -> Batch:
@@ -185,6 +202,15 @@ def batch_of(config: DictConfig) -> Batch:
     return Batch(slots, Path(config.hydra.sweep.dir).absolute() / "jobs", budget, bool(config.sweep.fail_fast))
 
 
+def starter_of(config: DictConfig, batch: Batch) -> JobStarter:
+    """What starts the jobs of a batch; where they are to be forked, it makes what they are forked from load now."""
+    if batch.slots is None:
+        return JobStarter(None)
+    base = job_environment(batch.slots[0], os.environ)
+    log = batch.place.parent / "logs" / "template.log"
+    return JobStarter(template_environment(config.launch, batch.slots, base), log)
+
+
 def check_all(
     batch: Batch, launch_one: LaunchOne, job_overrides: Sequence[Sequence[str]], first: int
 ) -> list[JobReturn]:
@@ -196,12 +222,12 @@ def check_all(
     return returns
 
 
-def run_on_slots(config: DictConfig, batch: Batch, source: Source) -> None:
+def run_on_slots(config: DictConfig, batch: Batch, source: Source, starter: JobStarter) -> None:
     """Run checked jobs on the slots of a batch."""
     from grpo_cli.sweep.side_by_side import SideBySide  # rich and psutil: not for a start that only checks
 
     assert batch.slots is not None
-    jobs = SideBySide(current(), source, batch.slots, batch.config_of, batch.budget, batch.fail_fast)
+    jobs = SideBySide(current(), source, batch.slots, batch.config_of, batch.budget, batch.fail_fast, starter)
     jobs.run(str(config.display))
 
 

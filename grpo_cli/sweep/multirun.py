@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from grpo_cli.errors import EXIT_CONFIG, EXIT_FAILED, ConfigError
 from grpo_cli.launch.signals import Interrupted
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.lock import FolderInUse, own
+from grpo_cli.runs.objectives import objectives_in, objectives_of, values_in
 from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json, read_result
 from grpo_cli.runs.sweep import DRY_RUN, INVALID, NOT_STARTED, RECORD, SUBMITTED, Sweep, find_unfinished, runs_now
 
@@ -66,6 +68,7 @@ class RecordSweep(Callback):
             print(f"grpo-train: {error}", file=sys.stderr)
             raise SystemExit(error.exit_code) from None  # an `Exception` would be a mere warning to Hydra
         _current = Sweep(directory, jobs, asked)
+        _current.judge_by(objectives_of(config))
 
 
 def go_on_with_earlier(config: DictConfig, asked: list[str]) -> None:
@@ -110,11 +113,11 @@ def checking(batch: Batch) -> Any:
         _checked = None
 
 
-def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
+def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float | list[float]:
     """Run one job of a multirun, recording whatever becomes of it.
 
     Returns:
-        The job's objective; NaN when it has none.
+        The job's objective, a list of them where there are several; NaN where it has none.
 
     Raises:
         SweepFailed: it failed and `sweep.fail_fast` is set.
@@ -126,13 +129,16 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
     global _current, _for_array
     if _current is None and runs_now(read_json(Path(hydra.sweep.dir) / RECORD)):
         return run_elsewhere(cfg, overrides)
-    _current = _current or Sweep(Path(hydra.sweep.dir).absolute(), None)
-    _current.direction = cfg.direction
+    if _current is None:
+        _current = Sweep(Path(hydra.sweep.dir).absolute(), None)
+        _current.judge_by(objectives_of(cfg))
     job = _current.job(int(hydra.job.num), overrides)
     folder = Path(hydra.runtime.output_dir).absolute()
     if _checked is not None:
         try:
             _checked.check(cfg, overrides, job, folder)
+            if job.status != INVALID:
+                _current.judge_by(objectives_of(cfg))
         finally:
             _current.save()
         return float("nan")
@@ -156,21 +162,22 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float:
         raise
     finally:
         job.take(result)
-        _current.note_objective(job)
+        _current.judge_by(objectives_in(result))
         _current.save()
     if job.status not in DONE and cfg.sweep.fail_fast:
         raise SweepFailed()
-    return float("nan") if job.objective is None else float(job.objective)
+    return _current.returned(job)
 
 
-def run_elsewhere(cfg: DictConfig, overrides: list[str]) -> float:
+def run_elsewhere(cfg: DictConfig, overrides: list[str]) -> float | list[float]:
     """Run one job in a process of the launcher the user chose: the sweep's own process records it at the end."""
     from grpo_cli.jobs.job import run_job
 
     check_or_discard(cfg, Path(HydraConfig.get().runtime.output_dir).absolute())
     finished = run_job(cfg, overrides)
-    objective = (finished.result.get("objective") or {}).get("value") if finished else None
-    return float("nan") if objective is None else float(objective)
+    judged = [math.nan if value is None else value for value in values_in(finished.result)] if finished else []
+    values = judged or [math.nan] * len(objectives_of(cfg))
+    return values if len(values) > 1 else values[0]
 
 
 def finish(sweep: Sweep) -> None:
@@ -199,12 +206,12 @@ def collect(sweep: Sweep) -> None:
         if job.status == NOT_STARTED and (result := read_result(folder)):
             job.take(result)
             job.folder = str(folder.root)
-            sweep.note_objective(job)
+            sweep.judge_by(objectives_in(result))
     sweep.save()
 
 
 def sweep_exit_code(sweep: Sweep) -> int:
-    """0 when every job completed (or was left when the budget was spent), 2 when none was valid, else 1."""
+    """0 when every job completed, was pruned or was left when the budget was spent; 2 when none was valid; else 1."""
     statuses = {job.status for job in sweep.jobs}
     if statuses <= (DONE | {INTERRUPTED, NOT_STARTED} if sweep.ended else DONE):
         return 0

@@ -17,6 +17,7 @@ from grpo_cli.sweep.budget import Budget
 from grpo_cli.sweep.multirun import DONE, SweepFailed
 from grpo_cli.sweep.slot_job import SlotJob, kill, start
 from grpo_cli.sweep.source import Source
+from grpo_cli.sweep.starter import JobStarter
 
 TICK_SECONDS = 0.1
 LOOK_SECONDS = 1.0  # between two looks at whether jobs are to be pruned
@@ -37,6 +38,7 @@ class SideBySide:
         config_of: where a job's frozen configuration lies, by its number.
         budget: what they may take.
         fail_fast: whether a failed job ends the multirun.
+        starter: starts their processes; each anew by default.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class SideBySide:
         config_of: Callable[[int], Path],
         budget: Budget,
         fail_fast: bool = False,
+        starter: JobStarter | None = None,
     ) -> None:
         self.sweep = sweep
         self.source = source
@@ -54,6 +57,7 @@ class SideBySide:
         self.config_of = config_of
         self.budget = budget
         self.fail_fast = fail_fast
+        self.starter = starter or JobStarter(None)
         self.running: list[SlotJob] = []
         self.failed = False
         self._started = time.monotonic()
@@ -74,6 +78,7 @@ class SideBySide:
             stack.callback(lambda: kill(self.running))
             watch = stack.enter_context(SignalWatch())
             shown = stack.enter_context(make_sweep_display(display, self.sweep, len(self.free)))
+            self.starter.say = shown.note
             self._loop(watch, shown)
         if watch.first is not None:
             code = exit_code_for(watch.first)
@@ -85,9 +90,12 @@ class SideBySide:
     def _loop(self, watch: SignalWatch, shown: SweepDisplay) -> None:
         passed_on, at_once = 0, None
         while True:
+            waiting = False
             if not (watch.count or self._stopping()):
-                self._fill(watch, shown)
-            if not self.running:
+                waiting = not self.starter.ready()
+                if not waiting:
+                    self._fill(watch, shown)
+            if not self.running and not waiting:
                 return
             if passed_on < min(watch.count, 2):
                 passed_on = min(watch.count, 2)
@@ -119,7 +127,7 @@ class SideBySide:
                 self._dry = True
                 return
             job.status = RUNNING
-            self.running.append(start(job, self.free.pop(0), self.config_of(job.number)))
+            self.running.append(start(job, self.free.pop(0), self.config_of(job.number), self.starter))
             self.sweep.save()
             shown.changed(job)
 
@@ -129,7 +137,6 @@ class SideBySide:
         self.free.insert(0, ended.slot)
         self._dry = False
         ended.settle(stopped)
-        self.sweep.note_objective(ended.job)
         self.sweep.save()
         self.source.ended(ended.job)
         shown.changed(ended.job)

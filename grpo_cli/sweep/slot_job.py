@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grpo_cli.launch.environment import python_path
-from grpo_cli.launch.identity import own_identity
+from grpo_cli.launch.process import Process
 from grpo_cli.launch.slots import Slot
-from grpo_cli.launch.worker_guard import COMPOSER
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.result import FAILED, INTERRUPTED, PRUNED, read_result, update_result
 from grpo_cli.runs.sweep import Job
+from grpo_cli.sweep.starter import JobStarter, job_environment
+from grpo_cli.sweep.warm import WarmJob
 
 END_SECONDS = 15.0  # a process that got SIGKILL has gone by then
 
@@ -39,7 +38,7 @@ class SlotJob:
 
     job: Job
     slot: Slot
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
     log_start: int
     pruned: str | None = None
@@ -64,6 +63,7 @@ class SlotJob:
         """
         self.charge()
         job, code = self.job, self.process.returncode
+        assert code is not None
         folder = RunFolder(Path(str(job.folder)))
         result = read_result(folder)
         own = result.get("pid") == self.process.pid  # else of an earlier start, or there is none
@@ -78,6 +78,8 @@ class SlotJob:
 
     def _why(self, code: int) -> str:
         """What a process without a result said, or how it ended."""
+        if isinstance(self.process, WarmJob) and self.process.why:
+            return self.process.why
         with self.log.open("rb") as file:
             file.seek(self.log_start)
             lines = file.read().decode(errors="replace").splitlines()
@@ -86,29 +88,21 @@ class SlotJob:
         return said[-1].removeprefix("grpo-train: ") if said else f"Its process {how}; see {self.log}."
 
 
-def start(job: Job, slot: Slot, config: Path) -> SlotJob:
+def start(job: Job, slot: Slot, config: Path, starter: JobStarter) -> SlotJob:
     """Start a job in a slot.
 
     Args:
         job: its record; gets the GPUs.
         slot: where.
         config: its frozen configuration; the log is written beside it.
+        starter: what starts it.
     """
     log = config.with_suffix(".log")
     log_start = log.stat().st_size if log.exists() else 0
-    env = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
-    env |= {COMPOSER: own_identity(), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
-    env["PYTHONPATH"] = python_path(env.get("PYTHONPATH", ""))
+    env = job_environment(slot, os.environ)
     if slot.gpus and not slot.whole:
-        env["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.token for gpu in slot.gpus)
-        env.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the order in which they were counted
         job.gpus = env["CUDA_VISIBLE_DEVICES"]
-    command = [sys.executable, "-m", "grpo_cli.sweep.job_process", str(config), str(job.folder), str(slot.cores)]
-    with log.open("ab") as out:
-        # A session of its own: Ctrl-C in the terminal reaches it through the multirun's process only, once.
-        process = subprocess.Popen(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
-        )
+    process = starter.start([str(config), str(job.folder), str(slot.cores)], env, log)
     return SlotJob(job, slot, process, log, log_start)
 
 

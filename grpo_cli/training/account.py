@@ -10,6 +10,7 @@ from grpo_cli.data.load import Data
 from grpo_cli.preflight.batch import BatchPlan
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import read
+from grpo_cli.runs.objectives import as_result, objectives_of
 from grpo_cli.runs.provenance import add_provenance
 from grpo_cli.runs.recorder import Recorder
 from grpo_cli.training.auto import Resolved
@@ -81,12 +82,10 @@ def outcome(config: dict[str, Any], folder: RunFolder, trainer: RunTrainer) -> d
     # Of the model that is in model/: the last one's, or the best one's.
     done = [record for record in evaluations if record["step"] and (not best or record["step"] == best["step"])]
     after = done[-1] if done else None
-    name = config["objective"]
-    value = {**reporting.last_train, **(after or {})}.get(name)
     return {
         "step": trainer.state.global_step,
         "max_steps": trainer.state.max_steps,
-        "objective": {"name": name, "value": value, "direction": config["direction"]},
+        **as_result(objectives_of(config), {**reporting.last_train, **(after or {})}),
         "metrics": {"before": before, "after": after, "train": reporting.last_train},
         "model": "model" if folder.model.exists() else None,
         "model_holds": model_holds(folder, config["peft"]["method"]) if folder.model.exists() else None,

@@ -9,14 +9,9 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerBase
 
-from grpo_cli.assets import EMBEDDED_MODEL
+from grpo_cli.assets import model_path
 from grpo_cli.errors import ConfigError
 from grpo_cli.preflight.files import is_local, is_template_text
-
-
-def model_path(name: str) -> str:
-    """Turn `model.name` into what `from_pretrained` takes: the shipped folder for "embedded", else the name."""
-    return str(EMBEDDED_MODEL) if name == "embedded" else name
 
 
 def load_tokenizer(model: dict[str, Any]) -> PreTrainedTokenizerBase:

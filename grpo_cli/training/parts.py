@@ -21,6 +21,7 @@ from grpo_cli.evaluation.scoring import evaluation_guard
 from grpo_cli.rewards.build import RewardContext, build_rewards
 from grpo_cli.rewards.guard.guard import Guard
 from grpo_cli.rewards.guard.guarded import GuardedReward
+from grpo_cli.rewards.notices import listen
 from grpo_cli.rewards.text import prompt_opens_think
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.origins import data_differences
@@ -80,6 +81,7 @@ def gathered_parts(config: dict[str, Any], folder: RunFolder) -> Iterator[Parts]
     state = PartialState(cpu=bool(training["use_cpu"]))
     check_world_size(state.num_processes)
     recorder = Recorder(folder, enabled=state.is_main_process)
+    listen(recorder.warning)
     set_seed(training["seed"])
 
     recorder.phase("loading data")

@@ -224,6 +224,8 @@ class RunTrainer(GRPOTrainer):
                     self.evaluating.save(checkpoint)
                 mark_complete(checkpoint, self.accelerator.num_processes, self.recorder.folder)
             self.recorder.event("checkpoint", step=self.state.global_step, path=str(checkpoint))
+        # The mark holds the sizes of the records: a rank that went ahead would have its next failures counted in.
+        self.accelerator.wait_for_everyone()
         self.rotate()
 
     def checkpoint_at(self, step: int, trial: Any = None) -> Path:

@@ -33,7 +33,7 @@ class SlotsLauncher(BasicLauncher):
             initial_job_idx: the number of the first.
 
         Returns:
-            One result a job, in order; its value is the job's objective.
+            One result a job, in order; its value is the job's objective, a list where there are several.
         """
         from grpo_cli.sweep.batch import launch
 

@@ -31,7 +31,7 @@ def test_status_of_a_killed_sweep(monkeypatch, capsys, folder):
     assert run(monkeypatch, "status", folder) == 0
     out = capsys.readouterr().out
     assert "completed" in out and "interrupted" in out
-    assert "1 of 2 jobs completed; the sweep does not run" in out
+    assert "1 of 2 jobs completed, 1 interrupted; the sweep does not run" in out
 
 
 def test_cancel_signals_no_process_that_is_not_the_sweep(monkeypatch, capsys, folder):

@@ -298,6 +298,30 @@ WRONG = [
         "objective: this run will not measure eval/held_out/accuracy: no reward tells right from wrong; "
         "write reward.<name>.correctness=true, or objective=eval/held_out/reward.",
     ),
+    (
+        ["objective=[auto,eval/held_out/completion_lenght]"],
+        "objective: this run will not measure eval/held_out/completion_lenght; "
+        "did you mean 'eval/held_out/completion_length'?",
+    ),
+    (
+        ["objective=[auto,eval/held_out/accuracy,reward]"],
+        "objective names eval/held_out/accuracy twice; write 'objective=[eval/held_out/accuracy,reward]'.",
+    ),
+    (["objective=[]"], "objective=[] names no metric; write objective=auto."),
+    (
+        ["objective=[auto,reward,loss]", "direction=[minimize,maximize]"],
+        "direction has 2 entries for 3 objectives (eval/held_out/accuracy, reward, loss); "
+        "write 'direction=[minimize,maximize,maximize]', or one word for all.",
+    ),
+    (
+        ["direction=[minimize,maximize]"],
+        "direction has 2 entries for one objective (eval/held_out/accuracy); write direction=minimize.",
+    ),
+    (["direction=maximise"], "direction cannot be maximise; did you mean maximize? Choices: maximize, minimize."),
+    (
+        ["objective=[auto,reward]", "direction=[maximize,minimise]"],
+        "direction cannot be minimise; did you mean minimize? Choices: maximize, minimize.",
+    ),
     (["training.report_to=wandbb"], "training.report_to cannot be wandbb; did you mean 'wandb'?"),
 ]
 

@@ -9,6 +9,7 @@ import pytest
 from grpo_cli.display.jobs import best_job, print_jobs_table
 from grpo_cli.display.summary import print_summary, resume_override
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.objectives import Objective
 
 
 def summary(tmp_path: Path, result: dict, records: int = 190, shown: str | None = None) -> str:
@@ -111,7 +112,7 @@ ROWS = [
 
 def test_the_table_of_jobs() -> None:
     out = io.StringIO()
-    print_jobs_table(ROWS, objective="eval/held_out/accuracy", stream=out)
+    print_jobs_table(ROWS, [Objective("eval/held_out/accuracy")], stream=out)
     assert [one.rstrip() for one in out.getvalue().splitlines()] == [
         "   job  overrides       status       eval/held_out/accuracy  time  folder",
         "     0  lr=1e-6 seed=1  completed                    0.5000  0:20  multirun/0",
@@ -119,7 +120,7 @@ def test_the_table_of_jobs() -> None:
         "     2  lr=9e-6 seed=1  failed                            -  0:03  -",
         "     3  lr=9e-5 seed=1  completed                       nan     -  -",
         "     4  lr=9e-4 seed=1  not started                       -     -  -",
-        "3 of 5 jobs completed; best: job 1",
+        "3 of 5 jobs completed, 1 failed, 1 not started; best: job 1",
     ]
 
 

@@ -4,8 +4,12 @@ import io
 
 from grpo_cli.display.console import make_console
 from grpo_cli.display.state import RunState
-from grpo_cli.display.sweep import make_sweep_display, sweep_table
+from grpo_cli.display.sweep import make_sweep_display
+from grpo_cli.display.sweep_table import sweep_table
+from grpo_cli.runs.objectives import Objective
 from grpo_cli.runs.sweep import Sweep
+
+ACCURACY = Objective("eval/held_out/accuracy")
 
 
 def sweep_in(folder):
@@ -37,10 +41,10 @@ def test_the_table_shows_state_step_objective_and_gpu_of_each(tmp_path):
     out = io.StringIO()
     console = make_console(out, width=120)
     state = RunState(phase="training", step=3, max_steps=12)
-    console.print(sweep_table(sweep_in(tmp_path).rows(), {1: state}, "eval/held_out/accuracy", console))
+    console.print(sweep_table(sweep_in(tmp_path).rows(), {1: state}, [ACCURACY], console))
     header, first, second, third = (line.split() for line in out.getvalue().splitlines())
     assert header == ["job", "overrides", "state", "step", "eval/held_out/accuracy", "time", "left", "GPU"]
-    assert first == ["0", "seed=1", "completed", "earlier", "-", "0.5000", "-", "-", "-"]
+    assert first == ["★", "0", "seed=1", "completed", "earlier", "-", "0.5000", "-", "-", "-"]
     assert second[:4] == ["1", "seed=2", "training", "3/12"] and second[-1] == "0,1"
     assert third[:3] == ["2", "seed=3", "invalid"]
 

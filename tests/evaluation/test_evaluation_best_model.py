@@ -5,7 +5,7 @@ import json
 import pytest
 from real_runs import read_records
 from safetensors.torch import load_file
-from training.forked_worker import run_worker
+from training.forked_ranks import run_ranks
 
 COLLAPSE = [
     "training.max_steps=48",
@@ -22,7 +22,7 @@ COLLAPSE = [
 
 @pytest.mark.slow
 def test_training_that_collapses_is_stopped_and_leaves_its_best_model(tmp_path):
-    assert run_worker(COLLAPSE, tmp_path) == (0, "")
+    assert run_ranks(COLLAPSE, tmp_path) == (0, "")
     run = tmp_path / "run"
     result = json.loads((run / "result.json").read_text())
     accuracy = {r["step"]: r["eval/held_out/accuracy"] for r in read_records(run / "metrics.jsonl", "eval")}

@@ -63,7 +63,9 @@ def test_an_entry_may_limit_itself_and_all_are_limited(rows):
 
 def test_a_tag_is_a_column_with_few_values(rows):
     assert sets_of(datasets={"hard": rows}, tags=["level"])
-    with pytest.raises(ConfigError, match=r"no data set has a column 'levle'; columns: answer, id, level\."):
+    with pytest.raises(
+        ConfigError, match=r"no data set has a column 'levle'; did you mean 'level'\? Columns: answer, id, level\."
+    ):
         sets_of(datasets={"hard": rows}, tags=["levle"])
     with pytest.raises(ConfigError, match="the column 'id' of hard has 300 values"):
         sets_of(datasets={"hard": rows}, tags=["id"])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from real_runs import SHORT, read_records
-from training.forked_worker import run_ranks
+from training.forked_ranks import run_ranks
 
 SAMPLED = [
     *SHORT,
@@ -23,7 +23,7 @@ MIXED = [
 
 def evaluated(folder):
     """The evaluation before training: its metrics without times, and every completion."""
-    run = folder / "rank0" / "run"
+    run = folder / "run"
     metrics = next(r for r in read_records(run / "metrics.jsonl", "eval") if r["step"] == 0)
     steady = {k: v for k, v in metrics.items() if k != "time" and not k.endswith("/seconds")}
     return steady, [r for r in read_records(run / "completions" / "eval.jsonl") if r["step"] == 0]
@@ -38,8 +38,9 @@ def test_evaluation_is_the_same_on_1_2_and_4_processes_and_in_batches_of_any_siz
     found = {}
     for world_size, batch in ((1, 64), (2, 7), (4, 16)):
         place = tmp_path / str(world_size)
-        codes = run_ranks([*sampled, f"evaluation.batch_size={batch}"], place, world_size)
-        assert codes == [0] * world_size, (place / "rank0/run/logs/worker.log").read_text()
+        place.mkdir()
+        words = [f"evaluation.batch_size={batch}", f"launch.num_processes={world_size}", "launch.kind=cpu"]
+        assert run_ranks([*sampled, *words], place) == (0, "")
         found[world_size] = evaluated(place)
     metrics, completions = found[1]
     assert len(completions) == 2 * 24 + 2 * 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from marked_processes import marked_processes
 
 import grpo_cli
 from grpo_cli.runs.folder import RunFolder
@@ -67,25 +69,16 @@ class Composer:
 
     def left(self, seconds: float = 0.0) -> list[str]:
         """Processes that carry this run's mark, after at most so many seconds."""
-        deadline = time.monotonic() + seconds
-        while True:
-            found = []
-            for process in psutil.process_iter():
-                try:
-                    if process.environ().get("TEST_MARK") == self.mark and process.status() != psutil.STATUS_ZOMBIE:
-                        found.append(f"{process.pid} {' '.join(process.cmdline())[:120]}")
-                except (psutil.Error, OSError):
-                    continue
-            if not found or time.monotonic() > deadline:
-                return found
-            time.sleep(0.05)
+        found = []
+        for process in marked_processes(self.mark, seconds):
+            with contextlib.suppress(psutil.Error):
+                found.append(f"{process.pid} {' '.join(process.cmdline())[:120]}")
+        return found
 
     def clean(self) -> None:
-        for line in self.left():
-            try:
-                psutil.Process(int(line.split()[0])).kill()
-            except psutil.Error:
-                continue
+        for process in marked_processes(self.mark):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
 
 @pytest.fixture

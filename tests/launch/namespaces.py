@@ -44,10 +44,6 @@ class Host:
         )
         return int(shown.stdout)
 
-    def unplug(self) -> None:
-        """Take the wire out: nothing arrives any more, and nothing is closed either."""
-        _ip("-n", self.namespace, "link", "set", self.interface, "down")
-
 
 def why_not() -> str | None:
     """Why no hosts can be made here; None where they can."""

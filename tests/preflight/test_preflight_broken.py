@@ -124,6 +124,9 @@ CASES = [
     ),
     # evaluation
     Case("objective=rewrd", "evaluation.objective", "did you mean 'reward'"),
+    Case("'objective=[auto,rewrd]'", "evaluation.objective", "did you mean 'reward'"),
+    Case("'objective=[auto,auto]'", "evaluation.objectives", "twice"),
+    Case("'direction=[minimize,minimize]'", "evaluation.objectives", "2 entries for one objective"),
     Case("training.load_best_model_at_end=true", "evaluation.best_without_evaluation", "makes none"),
     Case(
         "training.eval_strategy=steps training.eval_steps=30 training.save_steps=100 "

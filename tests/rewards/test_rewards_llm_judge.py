@@ -389,13 +389,13 @@ def test_several_processes_write_the_cache_at_once(tmp_path):
 
     assert [process.exitcode for process in processes] == [0] * 4
     assert all(cache.get(f"{p}-{n}") == {"score": n} for p in (0, 1, 2, 3, "shared") for n in range(40))
-    with sqlite3.connect(cache.file) as connection:
+    with sqlite3.connect(cache.file.path) as connection:
         assert connection.execute("SELECT COUNT(*) FROM replies").fetchone() == (200,)
 
 
 def test_the_users_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert ReplyCache().file == tmp_path / "grpo-train" / "llm_judge.sqlite"
+    assert ReplyCache().file.path == tmp_path / "grpo-train" / "llm_judge.sqlite"
 
 
 def test_money_and_tokens_are_counted_and_logged(judge):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from tiny_text_models import decoder_sizes
 
 from grpo_cli.errors import ConfigError
 from grpo_cli.rewards.build import RewardContext, build_rewards
@@ -28,15 +29,7 @@ def folders(tmp_path_factory):
     bytes_only = Tokenizer(models.BPE(vocabulary, []))
     bytes_only.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bytes_only.decoder = decoders.ByteLevel()
-    sizes = {
-        "vocab_size": len(vocabulary),
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 64,
-    }
+    sizes = decoder_sizes(vocab_size=len(vocabulary))
     torch.manual_seed(0)
     root = tmp_path_factory.mktemp("models")
     made = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import re
 import socket
 import time
 
@@ -11,6 +12,7 @@ import pytest
 from local_service import Answer, serving
 
 from grpo_cli.errors import ConfigError, RunError
+from grpo_cli.rewards import notices
 from grpo_cli.rewards.pace import Pace
 from grpo_cli.rewards.web_service import ServiceError, WebService
 
@@ -54,6 +56,46 @@ def test_what_may_pass_is_tried_again(fault):
         assert post(made, {"n": 7}) == {"fine": 7}
         assert len(server.asked) == 3
         assert made.retried == 2
+
+
+def test_who_waits_is_told_once_for_what_and_how_long(capsys):
+    silent = [True]
+    with serving(lambda body, number: Answer(status=503, body="busy") if silent[0] else {}) as server:
+        made = service(server.url, retries=5, backoff=0.02)
+
+        async def several():
+            return await asyncio.gather(*(made.post({}) for _ in range(4)), return_exceptions=True)
+
+        assert all(isinstance(one, ServiceError) for one in asyncio.run(several()))
+        told = capsys.readouterr().err
+        reason = re.escape(f"{server.url} gives no usable reply (HTTP 503: busy)")
+        assert re.fullmatch(reason + "; it is asked 4 more times, for about 1 s at most.\n", told)
+        silent[0] = False
+        post(made)
+        assert capsys.readouterr().err == f"{server.url} answers again.\n"
+
+
+def test_an_address_where_nobody_listens_is_told_of_before_the_wait(capsys):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    with pytest.raises(ServiceError, match="failed after 4 tries"):
+        post(service(url))
+    assert "Connect" in (told := capsys.readouterr().err) and "it is asked 2 more times" in told
+
+
+def test_one_failure_while_others_have_replies_is_not_worth_a_word(capsys):
+    with serving(lambda body, number: Answer(status=429) if number == 0 else {}) as server:
+        post(service(server.url))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_hears_it_in_place_of_standard_error(capsys, monkeypatch):
+    monkeypatch.setattr(notices, "_listeners", [])
+    heard = []
+    notices.listen(heard.append)
+    notices.say("still waiting")
+    assert (heard, capsys.readouterr().err) == (["still waiting"], "")
 
 
 def test_it_gives_up_in_the_end():

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from marked_processes import marked_processes
 from real_runs import environment
 
 import grpo_cli
@@ -89,17 +90,7 @@ class Serving:
 
     def left(self, seconds: float = 0.0) -> list[psutil.Process]:
         """Processes of this run that still run, after at most so many seconds; the composer not."""
-        deadline = time.monotonic() + seconds
-        while True:
-            found = []
-            for process in psutil.process_iter():
-                with contextlib.suppress(psutil.Error, OSError):
-                    marked = process.environ().get("TEST_MARK") == self.mark
-                    if marked and process.pid != self.process.pid and process.status() != psutil.STATUS_ZOMBIE:
-                        found.append(process)
-            if not found or time.monotonic() >= deadline:
-                return found
-            time.sleep(0.05)
+        return marked_processes(self.mark, seconds, but=self.process.pid)
 
     def segments(self) -> list[str]:
         """Shared memory of this run's server that still is there."""

@@ -187,6 +187,7 @@ def test_a_pruned_job_saves_a_checkpoint_and_is_no_failure(tmp_path, cli):
     done = cli(
         *["-m", *SHORT, "hydra.sweep.dir=sweep", "hydra/sweeper=pruning", "training.max_steps=300"],
         *["launch.slots=2", "launch.threads=1"],
+        *["objective=[auto,eval/held_out/completion_length]", "direction=[maximize,minimize]"],
         PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", str(REPOSITORY))]),
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -196,7 +197,12 @@ def test_a_pruned_job_saves_a_checkpoint_and_is_no_failure(tmp_path, cli):
     assert (result["status"], result["stopped"]) == ("pruned", "worse than the others")
     assert 0 < result["step"] < 300 and list((tmp_path / "sweep" / "1" / "checkpoints").iterdir())
     told = json.loads((tmp_path / "told.json").read_text())
-    assert sorted(told) == [[0, "completed"], [1, "pruned"], [2, "completed"]]
+    assert sorted(each[:2] for each in told) == [[0, "completed"], [1, "pruned"], [2, "completed"]]
+    for number, _, values in told:  # the sampler hears of every objective, in order
+        result = json.loads((tmp_path / "sweep" / str(number) / "result.json").read_text())
+        assert (values or [None, None]) == [row["value"] for row in result["objectives"]]  # pruned: none measured yet
+        assert [row["direction"] for row in result["objectives"]] == ["maximize", "minimize"]
+    assert "2 of 3 jobs completed, 1 pruned; on the Pareto front: job" in done.stdout
 
 
 SWEEPER = """
@@ -239,7 +245,7 @@ class Pruning(Sweeper):
         return number, self.fixed + own
 
     def tell(self, job):
-        self.told.append([job.number, job.status])
+        self.told.append([job.number, job.status, job.objectives])
 
     def prune(self, job):
         from pathlib import Path

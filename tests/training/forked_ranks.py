@@ -1,7 +1,8 @@
-"""Several ranks of a run without their start-up: forked from a server that has imported what they import.
+"""The ranks of a run without their start-up: forked from a server that has imported what they import.
 
-What `accelerate launch` would put into their environment comes from accelerate itself, out of the very command line
-that grpo-train would start; torchrun's part, numbering the ranks, is played here.
+What the composer does around them (supervising, reporting) is left out; everything the ranks do is real. What
+`accelerate launch` would put into their environment comes from accelerate itself, out of the very command line that
+grpo-train would start; torchrun's part, numbering the ranks, is played here.
 """
 
 from __future__ import annotations
@@ -22,8 +23,13 @@ _FORK.set_forkserver_preload(["grpo_cli.training.run", "grpo_cli.jobs.job", "acc
 def run_ranks(arguments: Sequence[str], folder: Path, timeout: float = 150) -> tuple[int | None, str]:
     """Compose a command line in `folder` and run its ranks in `folder/run`.
 
+    Args:
+        arguments: the command line; `resume` is `auto` (a fresh start, here) or a checkpoint.
+        folder: working directory.
+        timeout: seconds after which they are killed.
+
     Returns:
-        The greatest exit code, and the ranks' messages and log where it is not 0.
+        The worst exit code, and what the ranks left for the user; the end of their log where they failed without.
     """
     process = _FORK.Process(target=_launch, args=(list(arguments), folder))
     with patch.dict(os.environ, HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1"):
@@ -32,8 +38,9 @@ def run_ranks(arguments: Sequence[str], folder: Path, timeout: float = 150) -> t
     process.kill()
     logs = folder / "run" / "logs"
     said = [json.loads(report.read_text())["message"] for report in sorted(logs.glob("error-rank*.json"))]
-    log = (logs / "worker.log").read_text()[-3000:] if process.exitcode != 0 else ""
-    return process.exitcode, "\n".join([*said, log])
+    if process.exitcode != 0 and not said and (logs / "worker.log").exists():
+        said = [(logs / "worker.log").read_text()[-3000:]]
+    return process.exitcode, "\n".join(said)
 
 
 def accelerate_environment(argv: Sequence[str]) -> dict[str, str]:
@@ -82,12 +89,22 @@ def _launch(arguments: list[str], folder: Path) -> None:
     compose.run([*arguments, f"hydra.run.dir={run.root}"], job)
     plan = plans[0]
     os.environ.update(plan.env)
-    os.environ.update(accelerate_environment(plan.argv[plan.argv.index("accelerate.commands.launch") + 1 :]))
-    ranks = [_fork_rank(rank, plan.world_size, run) for rank in range(plan.world_size)]
-    os._exit(max(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in ranks))
+    if "accelerate.commands.launch" in plan.argv:
+        os.environ.update(accelerate_environment(plan.argv[plan.argv.index("accelerate.commands.launch") + 1 :]))
+        numbers = [_numbers(rank, plan.world_size) for rank in range(plan.world_size)]
+    else:  # one process, started without a launcher
+        numbers = [{}]
+    ranks = [_fork_rank(own, run) for own in numbers]
+    # A rank that was killed has a negative one.
+    os._exit(max((os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in ranks), key=abs))
 
 
-def _fork_rank(rank: int, world_size: int, run: object) -> int:
+def _numbers(rank: int, world_size: int) -> dict[str, str]:
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": world_size}
+    return {name: str(number) for name, number in numbers.items()}
+
+
+def _fork_rank(own: dict[str, str], run: object) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -99,8 +116,7 @@ def _fork_rank(rank: int, world_size: int, run: object) -> int:
         from grpo_cli.training import worker
 
         assert isinstance(run, RunFolder)
-        numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": world_size}
-        os.environ.update({name: str(number) for name, number in numbers.items()})
+        os.environ.update(own)
         with run.worker_log.open("a") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
+from marked_processes import marked_processes
 from real_runs import COMMAND, SHORT, environment
 
 from grpo_cli.runs.checkpoints import COMPLETE_MARK
@@ -102,17 +103,7 @@ class Command:
 
     def left(self, seconds: float = 0.0) -> list[psutil.Process]:
         """Processes of this start that still run, after at most so many seconds; the command itself not."""
-        deadline = time.monotonic() + seconds
-        while True:
-            found = []
-            for process in psutil.process_iter():
-                with contextlib.suppress(psutil.Error, OSError):
-                    marked = process.environ().get("TEST_MARK") == self.mark
-                    if marked and process.pid != self.process.pid and process.status() != psutil.STATUS_ZOMBIE:
-                        found.append(process)
-            if not found or time.monotonic() >= deadline:
-                return found
-            time.sleep(0.05)
+        return marked_processes(self.mark, seconds, but=self.process.pid)
 
     def clean(self) -> None:
         """End whatever is left, after a test that failed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from forked_worker import run_worker
+from forked_ranks import run_ranks
 from real_runs import SHORT, read_records
 
 from grpo_cli.preflight.rules.rollout import batching_options
@@ -16,7 +16,7 @@ BOUNDED = "+training.transformers_continuous_batching_config={num_blocks: 32, ma
 
 @pytest.mark.slow
 def test_it_generates_and_trains(tmp_path):
-    assert run_worker([*SHORT, *WORDS, BOUNDED, "evaluation.baseline=false"], tmp_path) == (0, "")
+    assert run_ranks([*SHORT, *WORDS, BOUNDED, "evaluation.baseline=false"], tmp_path) == (0, "")
     run = tmp_path / "run"
     records = read_records(run / "completions" / "train.jsonl")
     assert len(records) == 8 and all(0 < record["length"] <= 64 for record in records)

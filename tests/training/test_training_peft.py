@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from forked_worker import run_worker
+from forked_ranks import run_ranks
 from peft import AutoPeftModelForCausalLM
 from real_runs import SHORT, read_records
 from safetensors.torch import load_file
@@ -49,10 +49,11 @@ def test_a_resumed_adapter_equals_a_straight_one(tmp_path, settings, holds):
     straight, resumed = tmp_path / "straight", tmp_path / "resumed"
     for folder in (straight, resumed):
         folder.mkdir()
-    assert run_worker(words, straight) == (0, "")
+    assert run_ranks(words, straight) == (0, "")
     middle = resumed / "run" / "checkpoints" / "checkpoint-2"
     shutil.copytree(straight / "run" / "checkpoints" / "checkpoint-2", middle)
-    assert run_worker(words, resumed, checkpoint=middle) == (0, "")
+    shutil.copy(straight / "run" / "config.yaml", resumed / "run")
+    assert run_ranks([*words, f"resume={middle}"], resumed) == (0, "")
 
     one, other = straight / "run", resumed / "run"
     assert steady(one, 2) == steady(other, 2) != []

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from forked_worker import run_worker
+from forked_ranks import run_ranks
 
 from grpo_cli.assets import EMBEDDED_MODEL
 
@@ -138,7 +138,7 @@ def test_wrong_configuration(files: Path, case: str) -> None:
     if case == "no weights":
         shutil.copytree(EMBEDDED_MODEL, files / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
     argv, sentence = CONFIGURATIONS[case]
-    code, said = run_worker([*TINY, *argv], files)
+    code, said = run_ranks([*TINY, *argv], files)
     assert code == 2
     assert re.fullmatch(sentence, f"{said.rstrip('.')}."), said
 
@@ -151,7 +151,7 @@ def test_a_wrong_configuration_as_the_user_sees_it(cli, files: Path) -> None:
 
 @pytest.mark.skipif(find_spec("peft") is None, reason="needs peft")
 def test_modules_that_the_model_does_not_have(files: Path) -> None:
-    code, said = run_worker([*TINY, *ADDITION, "peft=lora", "peft.target_modules=[nosuch]"], files)
+    code, said = run_ranks([*TINY, *ADDITION, "peft=lora", "peft.target_modules=[nosuch]"], files)
     assert code == 2
     assert re.fullmatch(r"peft.target_modules: Target modules \{'nosuch'\} not found in the base model\..*", said)
 
@@ -197,7 +197,7 @@ RUNS = {
 @pytest.mark.parametrize("function", RUNS)
 def test_reward_that_fails_while_running(files: Path, function: str) -> None:
     argv = [*TINY, *ADDITION, "~reward.exact_match", f"reward.mine.target=rewards.py:{function}"]
-    code, said = run_worker(argv, files)
+    code, said = run_ranks(argv, files)
     assert code == 1
     assert re.fullmatch(RUNS[function], f"{said.rstrip('.')}."), said
 

@@ -43,6 +43,12 @@ class LaunchConfig:
     gpus_per_job: int | str = option(
         "auto", "GPUs of each slot; auto: launch.num_processes where it is a number, else 1."
     )
+    warm: bool | str = option(
+        "auto",
+        "Fork the jobs of a multirun from one process that has imported torch, transformers and TRL, in place of "
+        "importing them in each; auto: on the CPU.",
+        choices=("auto", True, False),
+    )
     grace_seconds: float = option(
         30.0, "Seconds the first Ctrl-C or SIGTERM waits for the step to end and its checkpoint to be saved."
     )

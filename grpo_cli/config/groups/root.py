@@ -23,13 +23,15 @@ class RootConfig:
         help="A run folder: train once more with its configuration, in a new folder, and say whether losses, rewards "
         "and final weights are identical.",
     )
-    objective: str = option(
+    objective: str | list[str] = option(
         "auto",
         help="Metric reported as the run's result and to sweeps. auto: eval/held_out/accuracy where a reward "
-        "tells right from wrong, otherwise eval/held_out/reward.",
+        "tells right from wrong, otherwise eval/held_out/reward. A list of several: jobs are compared by all of them.",
     )
-    direction: str = option(
-        "maximize", help="Whether more or less of the objective is better.", choices=("maximize", "minimize")
+    direction: str | list[str] = option(
+        "maximize",
+        help="Whether more or less of the objective is better; of several objectives one for each, or one for all.",
+        choices=("maximize", "minimize"),
     )
     dry_run: bool = option(False, help="Compose, check, print the command that would be launched, and train nothing.")
     display: str = option(

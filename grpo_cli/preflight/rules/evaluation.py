@@ -4,36 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from grpo_cli.config.evaluation import as_entry, no_tag_column
 from grpo_cli.config.suggest import nearest
+from grpo_cli.data.check import columns_here
 from grpo_cli.errors import ConfigError
 from grpo_cli.evaluation.metrics import metric_names
 from grpo_cli.preflight.finding import ERROR, NOTE, WARNING, Finding
-from grpo_cli.preflight.objective import settle_objective, settle_selection, train_metrics
+from grpo_cli.preflight.objective import list_problems, settle_metric, settle_selection, train_metrics
 from grpo_cli.preflight.situation import Situation
+from grpo_cli.runs.objectives import as_list
 
 # Of a Trainer's own, beside what TRL logs.
 _OF_THE_TRAINER = ("eval_loss", "eval_runtime", "eval_samples_per_second", "eval_steps_per_second")
 
 
 def objective(situation: Situation) -> Iterator[Finding]:
-    """A metric that this run will not have."""
+    """A metric that this run will not have; a list that does not hold together."""
     config = situation.config
-    try:
-        settle_objective(config)
-    except ConfigError as error:
-        names = metric_names(config)
-        meant = nearest(config["objective"], [*names, *train_metrics(config["reward"])])
-        others = dict.fromkeys(name for name in (meant, *names[:1]) if name)
-        for sentence in error.problems:
-            yield Finding(
-                "evaluation.objective",
-                ERROR,
-                "objective",
-                sentence.rstrip(".?"),
-                "A sweep compares its jobs by it, and would compare nothing.",
-                tuple(f"objective={name}" for name in others),
-                said=sentence,
-            )
+    why = "A sweep compares its jobs by it, and would compare nothing."
+    wanted = as_list(config["objective"])
+    taken = {metric_names(config)[0] if name == "auto" and metric_names(config) else name for name in wanted}
+    for name in wanted:
+        try:
+            settle_metric(config, name)
+        except ConfigError as error:
+            names = metric_names(config)
+            meant = nearest(name, [*names, *train_metrics(config["reward"])])
+            others = [other for other in dict.fromkeys((meant, *names[:1])) if other and other not in taken]
+            lists = [[other if each == name else each for each in wanted] for other in others]
+            fixes = tuple(f"objective={each[0] if len(each) == 1 else '[' + ','.join(each) + ']'}" for each in lists)
+            for sentence in error.problems:
+                shown = sentence.rstrip(".?")
+                yield Finding("evaluation.objective", ERROR, "objective", shown, why, fixes, said=sentence)
+    for key, sentence, instead in list_problems(config):
+        why = "Jobs are compared by each objective in its own direction."
+        shown = sentence.rstrip(".")
+        yield Finding("evaluation.objectives", ERROR, key, shown, why, (instead,), said=sentence)
 
 
 def selection(situation: Situation) -> Iterator[Finding]:
@@ -160,13 +166,14 @@ def needs_held_out(situation: Situation) -> Iterator[Finding]:
         )
     # Where auto finds nothing to hold out the worker says so; there is nothing to write instead.
     chosen = situation.config["dataset"].get("test_size") == 0
-    objective = str(situation.config["objective"])
-    if chosen and objective.startswith(("eval/held_out/", "auto")) and not situation.config["evaluation"]["datasets"]:
+    names = as_list(situation.config["objective"])
+    held_out = [name for name in names if name.startswith(("eval/held_out/", "auto"))]
+    if chosen and held_out and not situation.config["evaluation"]["datasets"]:
         yield Finding(
             "evaluation.not_measured",
             WARNING,
             "dataset.test_size",
-            f"objective={situation.config['objective']} is measured on held-out rows, and there are none",
+            f"objective={held_out[0]} is measured on held-out rows, and there are none",
             "The run would end without its objective, and nothing would tell learning from memorizing.",
             ("dataset.test_size=auto", "objective=reward"),
         )
@@ -200,4 +207,34 @@ def interval(situation: Situation) -> Iterator[Finding]:
         )
 
 
-RULES = (objective, selection, best_model, needs_held_out, strategies, interval)
+def tags(situation: Situation) -> Iterator[Finding]:
+    """Columns that split the metrics and that no data set has, where all of them can be looked into."""
+    config = situation.config
+    wanted = list(config["evaluation"]["tags"] or [])
+    entries = config["evaluation"]["datasets"] or {}
+    nodes = {f"evaluation.datasets.{name}": as_entry(entry) for name, entry in entries.items()}
+    if config["evaluation"]["held_out"] and not (situation.rows and situation.rows.test == 0):
+        nodes["dataset"] = config["dataset"]
+    if not wanted or not nodes:
+        return
+    known: list[str] = []
+    for key, node in nodes.items():
+        columns = columns_here(node, wanted, key)
+        if columns is None:
+            return  # the worker sees, once it has loaded them
+        known += [column for column in columns if column != "prompt"]
+    if missing := [tag for tag in wanted if tag not in known]:
+        meant = {tag: nearest(tag, known) for tag in missing}
+        instead = dict.fromkeys(meant.get(tag, tag) for tag in wanted)
+        yield Finding(
+            "evaluation.tags",
+            ERROR,
+            "evaluation.tags",
+            f"evaluation.tags: no data set has a column '{missing[0]}'",
+            "The worker would find it out after its imports.",
+            (f"evaluation.tags=[{','.join(tag for tag in instead if tag)}]",),
+            said=" ".join(no_tag_column(tag, known) for tag in missing),
+        )
+
+
+RULES = (objective, selection, best_model, needs_held_out, strategies, interval, tags)

@@ -20,6 +20,7 @@ from grpo_cli.preflight.finding import ERROR, NOTE, WARNING, Finding, from_sente
 from grpo_cli.preflight.show import size
 from grpo_cli.preflight.situation import Situation
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.lock import owner
 
 _SPARE = 64 * 2**20  # logs, completions, reports
 
@@ -44,15 +45,15 @@ def folder_in_use(situation: Situation) -> Iterator[Finding]:
         return
     folder = RunFolder(situation.folder)
     other = f"hydra.run.dir={_beside(situation.folder)}"
-    if owner := _owner(folder.lock):
+    if process := _owner(folder.lock):
         yield Finding(
             "files.folder_in_use",
             ERROR,
             "hydra.run.dir",
-            f"The run folder {situation.folder} is in use by process {owner}",
+            f"The run folder {situation.folder} is in use by process {process}",
             "Two runs in one folder would overwrite each other's records.",
             (other,),
-            said=f"The run folder {situation.folder} is in use by process {owner}; wait for it to end, or give this "
+            said=f"The run folder {situation.folder} is in use by process {process}; wait for it to end, or give this "
             "run a folder of its own.",
         )
     elif folder.result.exists():
@@ -120,7 +121,7 @@ def _owner(lock: Path) -> str | None:
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             return None
-        return os.read(fd, 32).decode(errors="replace").strip() or "unknown"
+        return owner(fd)
     finally:
         os.close(fd)
     return None

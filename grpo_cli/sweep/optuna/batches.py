@@ -10,6 +10,7 @@ from hydra.plugins.launcher import Launcher
 
 from grpo_cli.errors import ConfigError
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.objectives import objectives_in
 from grpo_cli.runs.result import COMPLETED, FAILED, read_result
 from grpo_cli.runs.sweep import INVALID, NOT_STARTED, Job, Sweep
 from grpo_cli.sweep.trials import Trials
@@ -32,7 +33,7 @@ def run_in_batches(launcher: Launcher, trials: Trials, size: int, sweep: Sweep) 
             for (number, overrides), returned in zip(part, returns, strict=True):
                 job = sweep.job(number, list(overrides))
                 take(job, returned, sweep.directory / str(number))
-                sweep.note_objective(job)
+                sweep.judge_by(objectives_in(read_result(RunFolder(sweep.directory / str(number)))))
                 trials.tell(job)
         sweep.save()
 
@@ -53,10 +54,8 @@ def take(job: Job, returned: JobReturn, folder: Path) -> None:
     except Exception as error:
         job.status, job.error = FAILED, str(error) or type(error).__name__
     else:
-        values = list(value) if isinstance(value, list | tuple) else [value]
-        job.status, job.objective = COMPLETED, values[0]
-        if len(values) > 1 and hasattr(job, "objectives"):
-            job.objectives = values
+        job.objectives = list(value) if isinstance(value, list | tuple) else [value]
+        job.status, job.objective = COMPLETED, job.objectives[0]
 
 
 def _consecutive(batch: Sequence[Asked]) -> Iterator[list[Asked]]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from grpo_cli.config.suggest import did_you_mean, or_list
 from grpo_cli.errors import ConfigError
 from grpo_cli.evaluation.metrics import is_metric, metric_names
-from grpo_cli.preflight.objective import settle_objective
+from grpo_cli.preflight.objective import settle_metric
+from grpo_cli.runs.objectives import as_list
 from grpo_cli.sweep.optuna.options import PRUNER_OPTIONS, check_options, make
 from grpo_cli.sweep.optuna.space import Space
 
@@ -102,7 +103,7 @@ def _with_defaults(name: str, options: Mapping[str, Any], first: int | None, las
 
 def _metric(wanted: str, config: Mapping[str, Any], varied: set[str]) -> str:
     """The metric a pruner goes by."""
-    metric = settle_objective(config) if wanted == "objective" else wanted
+    metric = settle_metric(config, as_list(config["objective"])[0]) if wanted == "objective" else wanted
     if is_metric(config, metric):
         return metric
     if wanted == "objective":

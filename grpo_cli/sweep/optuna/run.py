@@ -14,7 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 from grpo_cli.config.compose import discard_empty
 from grpo_cli.config.validate import unresolved
 from grpo_cli.errors import ConfigError
+from grpo_cli.preflight.objective import list_problems
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.objectives import objectives_of
 from grpo_cli.runs.sweep import RECORD
 from grpo_cli.sweep.multirun import current_sweep
 from grpo_cli.sweep.optuna.check import check_space, takes_whole_numbers
@@ -106,14 +108,14 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 
 
 def directions_of(config: Mapping[str, Any]) -> list[str]:
-    """ "maximize" or "minimize" for each objective."""
-    objectives, direction = config["objective"], config["direction"]
-    count = len(objectives) if isinstance(objectives, list) else 1
-    if not isinstance(direction, list):
-        return [str(direction)] * count
-    if len(direction) not in (1, count):
-        raise ConfigError(f"direction has {len(direction)} entries for {count} objectives; write one for each.")
-    return [str(each) for each in direction] * (count if len(direction) == 1 else 1)
+    """ "maximize" or "minimize" for each objective.
+
+    Raises:
+        ConfigError: there are not as many of one as of the other.
+    """
+    if problems := list_problems(config):
+        raise ConfigError(*(problem.sentence for problem in problems))
+    return [objective.direction for objective in objectives_of(config)]
 
 
 def check_launch(config: DictConfig, prunes_elsewhere: bool, pruner: str) -> None:

@@ -7,13 +7,14 @@ it out again, under its number and with its values, and its run folder goes on f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grpo_cli.display.follow import JsonlTail
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.metrics import number as read_number
+from grpo_cli.runs.objectives import objectives_in
 from grpo_cli.runs.result import COMPLETED, FAILED, PRUNED, read_json
 from grpo_cli.runs.sweep import INVALID, Job
 from grpo_cli.sweep.optuna.pruners import Pruning
@@ -90,7 +91,7 @@ class OptunaTrials:
             self.study.tell(job.number, state=TrialState.PRUNED)
         elif job.status == COMPLETED and not self._why_not(job):
             self._report(trial.number, job.folder)
-            self.study.tell(job.number, values=objectives_of(job))
+            self.study.tell(job.number, values=values_of(job))
         else:
             self.study.tell(job.number, state=TrialState.FAIL)
 
@@ -140,7 +141,7 @@ class OptunaTrials:
 
     def _why_not(self, job: Job) -> str | None:
         """Why a completed job has no result to go by."""
-        values = objectives_of(job)
+        values = values_of(job)
         wanted = len(self.study.directions)
         if len(values) != wanted or not all(math.isfinite(value) for value in values):
             shown = ", ".join(str(value) for value in values) or "missing"
@@ -188,10 +189,9 @@ class OptunaTrials:
             self._storage.set_trial_user_attr(trial._trial_id, key, value)
 
 
-def objectives_of(job: Job) -> list[float]:
+def values_of(job: Job) -> list[float]:
     """The values a job is judged by, in order; empty where it has none."""
-    several = getattr(job, "objectives", None)
-    values = several if several else [job.objective]
+    values: Sequence[float | None] = job.objectives or [job.objective]
     return (
         [float("nan") if value is None else float(value) for value in values]
         if any(value is not None for value in values)
@@ -199,10 +199,10 @@ def objectives_of(job: Job) -> list[float]:
     )
 
 
-def _objective_name(job: Job) -> str | None:
-    """What the job's own result calls its (first) objective."""
-    result: Mapping[str, Any] = read_json(RunFolder(Path(job.folder)).result) if job.folder else {}
-    return (result.get("objective") or {}).get("name")
+def _objective_name(job: Job) -> str:
+    """What the job's own result calls its objectives."""
+    result = read_json(RunFolder(Path(job.folder)).result) if job.folder else {}
+    return ", ".join(objective.name for objective in objectives_in(result))
 
 
 def _start_pruner(study: Study) -> None:
