@@ -67,7 +67,7 @@ def _run(config: DictConfig, launcher: Launcher, arguments: Sequence[str], loade
 
     streams = hasattr(launcher, "stream")
     prunes = pruning(settings, space, plain, len(directions))
-    check_launch(config, prunes is not None and not streams, str(settings["pruner"]))
+    check_launch(config, prunes is not None and not (streams and not config.launch.foreground), settings["pruner"])
     folder = None if config.dry_run else Path(config.hydra.sweep.dir).absolute()
     hush(folder and folder / "logs" / "optuna.log")
     samples = sampling(settings, space, len(directions))
@@ -85,12 +85,15 @@ def _run(config: DictConfig, launcher: Launcher, arguments: Sequence[str], loade
     sweep.trials, sweep.points = total, points
     sweep.save()
     OmegaConf.save(config, folder / "multirun.yaml")
-    if streams:
-        cast(Any, launcher).stream(trials)
-        return
-    from grpo_cli.sweep.optuna.batches import run_in_batches
+    try:
+        if streams:
+            cast(Any, launcher).stream(trials)
+        else:
+            from grpo_cli.sweep.optuna.batches import run_in_batches
 
-    run_in_batches(launcher, trials, int(settings["batch"]), sweep)
+            run_in_batches(launcher, trials, int(settings["batch"]), sweep)
+    finally:
+        sweep.save()  # with what was found only when a trial was told
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -136,8 +139,8 @@ def check_launch(config: DictConfig, prunes_elsewhere: bool, pruner: str) -> Non
         )
     if prunes_elsewhere:
         raise ConfigError(
-            f"sweep.pruner={pruner} needs hydra/launcher=slots, which can end a job that runs; leave the other "
-            "launcher out, or write sweep.pruner=none."
+            f"sweep.pruner={pruner} needs hydra/launcher=slots without launch.foreground, which can end a job that "
+            "runs; leave the other launcher out, or write sweep.pruner=none."
         )
 
 
