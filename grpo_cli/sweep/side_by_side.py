@@ -22,6 +22,7 @@ from grpo_cli.sweep.starter import JobStarter
 TICK_SECONDS = 0.1
 LOOK_SECONDS = 1.0  # between two looks at whether jobs are to be pruned
 SAVE_SECONDS = 30.0  # a killed multirun has forgotten at most so much of its GPU time
+LOADING = "loading what all jobs share…"
 AT_ONCE_SECONDS = 15.0  # a job that is stopped at once takes this long at most
 
 
@@ -93,6 +94,10 @@ class SideBySide:
             waiting = False
             if not (watch.count or self._stopping()):
                 waiting = not self.starter.ready()
+                if waiting:
+                    shown.note_text = LOADING
+                elif shown.note_text == LOADING:
+                    shown.note_text = ""
                 if not waiting:
                     self._fill(watch, shown)
             if not self.running and not waiting:
