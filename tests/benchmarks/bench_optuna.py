@@ -2,7 +2,7 @@
 
 search: the best held-out accuracy after so many trials, TPE against random search, same budget, several seeds; the two
 begin with the same random trials. pruning: the completions that no pruner, median, ASHA and Hyperband generate for the
-same trials, and the best each finds. Learning rate and warm-up are varied over what learns nothing, learns and collapses.
+same trials, and the best each finds. Learning rate and warm-up span what learns nothing, what learns, what collapses.
 """
 
 from __future__ import annotations
@@ -96,15 +96,8 @@ def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", help="search, pruning; both where none is named")
-    for name, value in {
-        "trials": 12,
-        "seeds": 3,
-        "steps": 25,
-        "rows": 128,
-        "slots": 2,
-        "startup": 4,
-        "every": 5,
-    }.items():
+    sizes = {"trials": 12, "seeds": 3, "steps": 25, "rows": 128, "slots": 2, "startup": 4, "every": 5, "judged": 10}
+    for name, value in sizes.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
