@@ -40,8 +40,8 @@ def check_space(space: Space, config: Mapping[str, Any], choices: Choices = plac
         ConfigError: with every problem found.
     """
     groups = {parameter.key for parameter in space.parameters if choices(parameter.key.split("@")[0])}
-    before = set(find_problems(dict(config)))
-    found: list[str] = []
+    before = find_problems(dict(config))
+    found = [problem for problem in before if not groups and not _may_vanish(problem, space)]
     for parameter in space.parameters:
         group = parameter.key.split("@")[0]
         if parameter.key in groups:
@@ -55,6 +55,12 @@ def check_space(space: Space, config: Mapping[str, Any], choices: Choices = plac
             found += [p for value in parameter.ends() for p in _problems(parameter, value, config) if p not in before]
     if found:
         raise ConfigError(*dict.fromkeys(found))
+
+
+def _may_vanish(problem: str, space: Space) -> bool:
+    """Whether a problem of the configuration around the space may be none in a trial."""
+    keys = [parameter.key for parameter in space.parameters]
+    return any(key in problem or (key.startswith("reward.") and "reward" in problem.lower()) for key in keys)
 
 
 def _check_choices(parameter: Parameter, group: str, known: Sequence[str]) -> list[str]:

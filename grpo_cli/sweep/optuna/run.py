@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from grpo_cli.config.compose import discard_empty
-from grpo_cli.config.validate import unresolved
+from grpo_cli.config.validate import find_problems, unresolved
 from grpo_cli.errors import ConfigError
 from grpo_cli.preflight.objective import list_problems
 from grpo_cli.runs.folder import RunFolder
@@ -56,6 +56,8 @@ def _run(config: DictConfig, launcher: Launcher, arguments: Sequence[str], loade
     around = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain = resolved(around)
     settings = plain["sweep"]
+    if wrong := find_problems({"sweep": settings}):
+        raise ConfigError(*wrong)
     require(settings["sampler"])
     space = read_space(settings["space"], arguments, takes_whole_numbers, loader)
     check_space(space, plain, lambda group: loader.get_group_options(group, ObjectType.CONFIG))

@@ -98,6 +98,7 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(written: dict, arguments: 
 
 def test_keys_and_ends_are_checked_against_the_schema() -> None:
     config = {**defaults(), "reward": {"exact_match": {"target": "grpo_cli.rewards.correctness:exact_match"}}}
+    config["model"]["name"] = "embedded"
 
     def problems(*arguments: str) -> list[str]:
         try:
@@ -116,3 +117,6 @@ def test_keys_and_ends_are_checked_against_the_schema() -> None:
     assert "training.temperature must be greater than 0" in problems("training.temperature=interval(-1,1)")[0]
     assert "reward.exact_match" in problems("reward.exact_match.no_such_option=1,2")[0]
     assert len(problems("training.beta=a,b", "training.typo=1,2")) == 3
+    config["training"] = {"beta": "much"}  # wrong in every trial, unless it is what is varied
+    assert "training.beta must be a number" in problems("seed=1,2")[0]
+    assert problems("training.beta=0.1,0.2") == []

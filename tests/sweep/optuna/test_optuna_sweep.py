@@ -74,6 +74,7 @@ def test_other_launchers_get_batches_and_a_refused_sweep_leaves_nothing(tmp_path
     space = "training.learning_rate=tag(log,interval(1e-5,1e-3))"
     refused = {
         "sweep=optuna": "has nothing to vary",
+        f"sweep=optuna {space} sweep.sampler=cma": "cannot be cma; did you mean cmaes?",
         "sweep=optuna training.learnin_rate=interval(0,1)": "did you mean training.learning_rate",
         f"sweep=optuna {space} sweep.pruner=median evaluation.every=null": "evaluation.every=null makes none",
         f"sweep=optuna {space} sweep.pruner=median evaluation.every=10 hydra/launcher=basic": "hydra/launcher=slots",
