@@ -50,7 +50,8 @@ for number in {signals!r}:
     signal.signal(number, lambda number, frame: os.kill(worker, number))
 code = int.from_bytes(sock.recv(4), "big", signed=True)
 if code < 0:
-    signal.signal(-code, signal.SIG_DFL)
+    if code != -signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
 os._exit(code)
 """

@@ -1,4 +1,4 @@
-"""`grpo-report`: look at a run, or at several beside each other; no torch is imported."""
+"""`grpo-report`: look at a run, at several beside each other, or at a whole sweep; no torch is imported."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from grpo_cli.commands._console import run_command
 from grpo_cli.errors import EXIT_DONE, ConfigError
+
+if TYPE_CHECKING:
+    from grpo_cli.report.sweep.standings import Standings
 
 HELP = """\
 grpo-report: one HTML file about a run: did it learn, what happened on the way, every completion
@@ -19,7 +22,7 @@ Usage: grpo-report FOLDER … [OPTION …]
 
   grpo-report outputs/grpo/<date and time>                 writes report.html into that folder
   grpo-report outputs/grpo/a outputs/grpo/b out=ab.html    two runs: what differs, curves over each other
-  grpo-report multirun/<date and time>                     the runs of a multirun likewise
+  grpo-report outputs/grpo/<a sweep's date and time>       its leaderboard, here and as report.html in that folder
   grpo-report outputs/grpo/<date and time> --text          the same in the terminal
   grpo-report outputs/grpo/<date and time> --serve         follows a run that is still going, on this machine only
   grpo-report outputs/grpo/<date and time> plots=svg       every chart as a file, for a paper
@@ -31,13 +34,19 @@ Options:
   port=N              of --serve; without it any that is free
   --text, --serve, --quiet, --version, --help
 
+Of a sweep (a folder with sweep.json):
+  --baseline=N|NAME   the job, or the setting by its overrides, that the others are compared with
+  --experiment=NAME   write the best setting to conf/experiment/NAME.yaml, for grpo-train experiment=NAME
+  --job=N             that job's setting instead; --force: replace the file
+
 diff: what differs between two runs: settings, versions, data, reward sources, results.
 
 Exit codes: 0 done (diff: no difference), 1 the runs of diff differ, 2 wrong arguments, 130 interrupted, as --serve is.
 """
 T = TypeVar("T")
-KEYS = ("out", "plots", "max_mb", "port")
-FLAGS = ("--text", "--serve", "--quiet")
+KEYS = ("out", "plots", "max_mb", "port", "baseline", "experiment", "job")
+FLAGS = ("--text", "--serve", "--quiet", "--force")
+APART = ("--baseline", "--experiment", "--job")  # their value may be the next word
 
 
 @dataclass
@@ -52,6 +61,10 @@ class Options:
     text: bool = False
     serve: bool = False
     quiet: bool = False
+    force: bool = False
+    baseline: str | None = None
+    experiment: str | None = None
+    job: int | None = None
 
 
 def main() -> int:
@@ -68,7 +81,12 @@ def _run(argv: list[str]) -> int:
         return _diff(argv[1:])
     options = parse(argv)
     from grpo_cli.report.read import find_runs
+    from grpo_cli.runs.sweep import RECORD
 
+    if len(options.folders) == 1 and (options.folders[0] / RECORD).is_file():
+        return _sweep(options.folders[0], options)
+    if options.baseline is not None or options.experiment is not None or options.job is not None:
+        raise ConfigError(f"--baseline, --experiment and --job are of one sweep (a folder with {RECORD}); name one")
     folders = find_runs(options.folders)
     if options.serve:
         return _serve(folders, options)
@@ -96,7 +114,10 @@ def parse(argv: Sequence[str]) -> Options:
     from grpo_cli.config.suggest import meant_or_known
 
     options = Options()
-    for argument in argv:
+    words = iter(argv)
+    for argument in words:
+        if argument in APART:
+            argument = f"{argument}={next(words, '')}"
         key, equals, value = argument.partition("=")
         name = key.removeprefix("--")
         if argument in FLAGS:
@@ -127,10 +148,18 @@ def _set(options: Options, name: str, value: str) -> None:
                 raise ValueError
         elif name == "out":
             options.out = Path(value)
+        elif name == "job":
+            options.job = int(value)
+        elif not value:
+            raise ValueError
         else:
-            options.plots = value
+            setattr(options, name, value)
     except ValueError:
-        wanted = {"port": "a number from 0 to 65535", "max_mb": "a number of MB, or null for no limit"}
+        wanted = {
+            **{"port": "a number from 0 to 65535", "max_mb": "a number of MB, or null for no limit"},
+            **{"job": "a job's number", "baseline": "a job's number, or a setting by its overrides"},
+            **{"experiment": "a name", "plots": "svg, png or pdf"},
+        }
         raise ConfigError(f"{name}={value}: write {wanted[name]}") from None
 
 
@@ -142,12 +171,56 @@ def _newest() -> str | None:
     return str(max(runs, key=lambda p: p.stat().st_mtime)) if runs else None
 
 
+def _sweep(folder: Path, options: Options) -> int:
+    """The leaderboard of a sweep: in the terminal and as a page, or what else was asked for."""
+    from grpo_cli.report.sweep.plots import plots
+    from grpo_cli.report.sweep.read import read_sweep
+    from grpo_cli.report.sweep.standings import standings
+    from grpo_cli.report.sweep.terminal import print_board
+    from grpo_cli.report.sweep.write import export_plots, write_page
+
+    board = standings(read_sweep(folder), options.baseline)
+    if options.serve:
+        return _serve([folder], options)
+    if options.experiment is not None:
+        return _experiment(board, options)
+    if options.job is not None:
+        raise ConfigError("--job says whose settings --experiment=NAME takes; write that too")
+    if options.plots is not None:
+        drawn = plots(board)
+        if not drawn:
+            raise ConfigError(f"{folder} has nothing to draw: no job has recorded a value or a curve")
+        files = _written(lambda: export_plots(drawn, str(options.plots), options.out or folder / "plots"))
+        if not options.quiet:
+            print(*files, sep="\n")
+        return EXIT_DONE
+    if not options.quiet:
+        print_board(board)
+    if not options.text:
+        path = _written(lambda: write_page(board, options.out))
+        if not options.quiet:
+            print(f"\n{path}")
+    return EXIT_DONE
+
+
+def _experiment(board: Standings, options: Options) -> int:
+    from grpo_cli.report.sweep.experiment import write_experiment
+
+    name = str(options.experiment)
+    path, differing = _written(lambda: write_experiment(board, name, options.job, options.force))
+    for line in differing:
+        print(f"grpo-report: experiment={name} is not quite that job: {line}", file=sys.stderr)
+    if not options.quiet:
+        print(f"{path}  (grpo-train experiment={name})")
+    return EXIT_DONE
+
+
 def _serve(folders: Sequence[Path], options: Options) -> int:
     from grpo_cli.report.serve import make_server
 
     if len(folders) != 1:
         raise ConfigError(f"--serve follows one run, and {len(folders)} were named; write one folder")
-    with make_server(folders[0], options.port) as server:
+    with make_server(folders[0], options.port, options.baseline) as server:
         print(f"http://127.0.0.1:{server.server_address[1]}/  (Ctrl-C ends it)", flush=True)
         server.serve_forever()
     return EXIT_DONE

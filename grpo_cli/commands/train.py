@@ -73,26 +73,21 @@ def _exit_code(command: Callable[[], None]) -> int:
         # Interrupted, SweepFailed and SystemExit carry the code; anything else is a bug and shows its traceback.
         carried = getattr(error, "exit_code", getattr(error, "code", None))
         if not isinstance(carried, int):
-            raise
+            carried = _end_elsewhere()  # a launcher of the user's choice raises what it likes when it is interrupted
+            if not carried:
+                raise
         code = carried
-    return _close_sweep(code)
-
-
-def _close_sweep(code: int) -> int:
-    """After a multirun: the table of its jobs, and an exit code that counts all of them."""
     sweep = _sweep_of_this_process()
     if sweep is None or (code and not sweep.jobs):
         return code
-    from grpo_cli.display.jobs import print_jobs_table
+    from grpo_cli.sweep.closing import close_sweep
 
-    print()
-    print_jobs_table(sweep.rows(), sweep.objectives)
-    for job in sweep.jobs:
-        if job.error:
-            print(f"job {job.number}: {job.error.splitlines()[0]}", file=sys.stderr)
-    if sweep.ended:
-        print(f"grpo-train: {sweep.ended}; with more of it the same command goes on.", file=sys.stderr)
-    return code or sys.modules["grpo_cli.sweep.multirun"].sweep_exit_code(sweep)
+    return close_sweep(_end_elsewhere() or code)
+
+
+def _end_elsewhere() -> int:
+    """Settle jobs that another launcher ran in other processes; the exit code of a signal, else 0."""
+    return sys.modules["grpo_cli.sweep.multirun"].end_elsewhere() if _sweep_of_this_process() else 0
 
 
 def _sweep_of_this_process() -> Sweep | None:

@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from grpo_cli.config import places, schema
 from grpo_cli.config.command_line import check_options, config_dirs, rewrite
+from grpo_cli.config.run_mode import looked_up_once
 from grpo_cli.errors import ConfigError
 
 Job = Callable[[DictConfig, list[str]], float | list[float] | None]
@@ -74,8 +75,11 @@ def run(argv: Sequence[str], job: Job, program: str = "grpo-train") -> None:
     main = hydra.main(version_base="1.3", config_path=str(places.conf_dir()), config_name="train")
     task = Task(job, wanted_by_user)
     os.environ[_FULL_ERROR] = "1"  # in this process only: lets the original exceptions through
+    mine = places.user_conf_dir()
+    folders = [places.conf_dir(), *([mine] if mine else []), *config_dirs(argv)]
     try:
-        main(task.__call__)()
+        with looked_up_once(arguments, folders):
+            main(task.__call__)()
     except Exception as e:
         if e in task.raised or wanted_by_user == "1":
             raise

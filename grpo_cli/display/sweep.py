@@ -25,7 +25,7 @@ from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.result import FAILED, RUNNING
 from grpo_cli.runs.sweep import INVALID, Job, Sweep
 
-REDRAW_SECONDS = 0.5
+REDRAW_SECONDS = 1.0
 FAILURES = 2  # how many are told of below the table
 
 
@@ -112,7 +112,7 @@ class LiveSweep(SweepDisplay):
         self._live.stop()
 
     def tick(self) -> None:
-        """Redraw, twice a second."""
+        """Redraw, once a second."""
         if time.monotonic() >= self._next:
             self._redraw()
 

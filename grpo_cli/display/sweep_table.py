@@ -13,10 +13,12 @@ from grpo_cli.display.console import ACCENT, DIM, STATUS_STYLES, RunConsole
 from grpo_cli.display.jobs import NOT_STARTED, UNKNOWN, job_columns, marked_jobs, objective_columns, shown_status
 from grpo_cli.display.jobs import values_of as values_of_row
 from grpo_cli.display.state import RunState
-from grpo_cli.display.table import Column, build, settings
+from grpo_cli.display.table import Column, build, settings, width_of
 from grpo_cli.runs.metrics import number
 from grpo_cli.runs.objectives import Objective
 from grpo_cli.runs.result import RUNNING
+
+SETTINGS = 8  # columns that are kept free for what jobs differ by
 
 
 def sweep_table(
@@ -53,6 +55,9 @@ def sweep_table(
     ]
     if not console.is_terminal or any(row.get("gpus") for row in rows):
         columns.append(Column("GPU", [row.get("gpus") or "-" for row in rows]))
+    for title in ("GPU", "left", "time"):  # rather none of them than all numbers cut
+        if console.is_terminal and width_of(columns) > console.width - SETTINGS:
+            columns = [column for column in columns if column.title != title]
     columns[2:2] = settings(rows, console, columns, cut=True)
     styles = [ACCENT if s else STATUS_STYLES.get(str(row.get("status")), DIM) for row, s in pairs]
     return build(columns, styles, console)

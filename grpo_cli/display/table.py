@@ -108,7 +108,7 @@ def settings(
     apart = [
         Column(names[key], [fmt.one_line(each.get(key, "")) for each in pairs], left=True, gives=True) for key in keys
     ]
-    room = console.width + GAP - sum(column.natural + GAP for column in others)
+    room = console.width - width_of(others)
     if apart and sum((min(column.natural, LEAST) if cut else column.natural) + GAP for column in apart) <= room:
         return apart
     if cut and room < KEYS_TOO:
@@ -125,6 +125,11 @@ def brief(value: str) -> str:
         return value
     small = fmt.scientific(number)
     return small if 0 < abs(number) < 0.01 and len(small) < len(value) else value
+
+
+def width_of(columns: Sequence[Column]) -> int:
+    """The width of columns where none has to give, with the gap behind each but the table's last."""
+    return sum(column.natural + GAP for column in columns) - GAP
 
 
 def split(override: str) -> tuple[str, str]:

@@ -14,26 +14,30 @@ from grpo_cli.launch.hardware import Hardware, detect
 from grpo_cli.preflight.finding import ERROR, WARNING
 from grpo_cli.preflight.objective import settle_objectives, settle_selection
 from grpo_cli.preflight.rules import light_findings
-from grpo_cli.preflight.situation import situation_of
+from grpo_cli.preflight.situation import Situation, situation_of
 from grpo_cli.rollout.engine import starts_server
 from grpo_cli.runs.objectives import as_keys
 
 _told: set[str] = set()
 
 
-def prepare(cfg: DictConfig, hardware: Hardware) -> None:
+def prepare(cfg: DictConfig, hardware: Hardware) -> Situation:
     """Settle paths and the objectives in a configuration, in place, and check what needs no torch.
 
     Args:
         cfg: the composed configuration.
         hardware: this machine.
 
+    Returns:
+        The configuration on the machine, as the rules looked at it.
+
     Raises:
         ConfigError: every problem found.
     """
     make_absolute(cfg)
     translate(cfg)
-    findings = light_findings(situation_of(as_dict(cfg), hardware))
+    situation = situation_of(as_dict(cfg), hardware)
+    findings = light_findings(situation)
     if problems := [finding.sentence for finding in findings if finding.severity == ERROR]:
         raise ConfigError(*problems)
     config = as_dict(cfg)
@@ -45,6 +49,7 @@ def prepare(cfg: DictConfig, hardware: Hardware) -> None:
         if finding.severity == WARNING and finding.sentence not in _told:
             _told.add(finding.sentence)  # once, however many jobs a multirun has
             print(f"grpo-train: warning: {finding.sentence}", file=sys.stderr)
+    return situation
 
 
 def machine_for(cfg: DictConfig) -> Hardware:

@@ -83,8 +83,11 @@ def run(start: Start, origin: Origin) -> NoReturn:
         sys.argv = [start.module, *start.arguments]
         sys.orig_argv = [sys.executable, "-m", *sys.argv]
         importlib.invalidate_caches()  # files may be newer than the imports
+        # Drawn at import, and so the same in all forks; `random` draws anew by itself.
         if numpy := sys.modules.get("numpy"):
-            numpy.random.seed()  # `random` does this by itself; torch starts from a fixed seed anyway
+            numpy.random.seed()
+        if torch := sys.modules.get("torch"):
+            torch.default_generator.seed()
         runpy.run_module(start.module, run_name="__main__", alter_sys=True)
     except SystemExit as end:
         code = end.code

@@ -171,6 +171,24 @@ def usable_memory(cgroups: Path = CGROUPS, own: Path = Path("/proc/self/cgroup")
     return total
 
 
+def available_memory(cgroups: Path = CGROUPS, own: Path = Path("/proc/self/cgroup")) -> int:
+    """Bytes of memory that can be had now: free or easily freed, and no more than its cgroups still allow."""
+    import psutil
+
+    there = psutil.virtual_memory().available
+    for folder in _cgroup_folders(cgroups, own, "memory"):
+        for limit, used, cached in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            most, taken = _read(folder / limit), _read(folder / used)
+            if most.isdigit() and taken.isdigit():
+                # Files read and not needed any more count as used, and are given up first.
+                kept = re.search(rf"^{cached} (\d+)$", _read(folder / "memory.stat"), re.MULTILINE)
+                there = min(there, int(most) - int(taken) + (int(kept[1]) if kept else 0))
+    return max(0, there)
+
+
 def cpu_name() -> str:
     """The processor's model name."""
     found = re.search(r"^model name\s*:\s*(.+)$", _read(Path("/proc/cpuinfo")), re.MULTILINE)

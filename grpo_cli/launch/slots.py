@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,22 +18,17 @@ class Slot:
         number: from 0.
         gpus: its GPUs; none on the CPU.
         cores: the CPU cores that its processes share.
-        share: the part of the machine's memory it may take.
         whole: it is the only one, and its jobs see the machine as it is.
     """
 
     number: int
     gpus: tuple[Gpu, ...]
     cores: int
-    share: float = 1.0
     whole: bool = False
 
     def hardware(self, machine: Hardware) -> Hardware:
-        """The machine as a job in this slot sees it."""
-        if self.whole:
-            return machine
-        memory = int(machine.memory_bytes * self.share)
-        return replace(machine, gpus=self.gpus, cores=self.cores, memory_bytes=memory)
+        """The machine as a job in this slot sees it; its memory is shared out by need (forecast/packing.py)."""
+        return machine if self.whole else replace(machine, gpus=self.gpus, cores=self.cores)
 
 
 def plan_slots(launch: Mapping[str, Any], training: Mapping[str, Any], hardware: Hardware) -> list[Slot]:
@@ -71,7 +66,7 @@ def plan_slots(launch: Mapping[str, Any], training: Mapping[str, Any], hardware:
         processes = _number(launch, "num_processes", "auto") or 1
         count = wanted or max(1, hardware.cores // processes)
         cores = max(1, hardware.cores // count)
-        return [Slot(number, (), cores, 1 / count) for number in range(count)] if count > 1 else whole
+        return [Slot(number, (), cores) for number in range(count)] if count > 1 else whole
     each = each or _gpus_of_a_job(launch)
     most = len(gpus) // each
     count = wanted or most
@@ -82,7 +77,20 @@ def plan_slots(launch: Mapping[str, Any], training: Mapping[str, Any], hardware:
             f"GPUs and {len(gpus)} can be used here; write {fix}."
         )
     cores = max(1, hardware.cores // count)
-    return [Slot(n, tuple(gpus[n * each : (n + 1) * each]), cores, 1 / count) for n in range(count)]
+    return [Slot(n, tuple(gpus[n * each : (n + 1) * each]), cores) for n in range(count)]
+
+
+def fewer_slots(slots: Sequence[Slot], count: int) -> list[Slot]:
+    """Leave slots out, since memory does not carry them all, and share out their cores among the rest.
+
+    Args:
+        slots: those planned.
+        count: how many stay.
+    """
+    if count >= len(slots):
+        return list(slots)
+    cores = sum(slot.cores for slot in slots) // count
+    return [replace(slot, cores=cores) for slot in slots[:count]]
 
 
 def _gpus_of_a_job(launch: Mapping[str, Any]) -> int:

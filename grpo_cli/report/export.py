@@ -29,14 +29,30 @@ def export(charts: Sequence[Chart], format_: str, directory: Path) -> list[Path]
     Raises:
         ConfigError: the format is unknown, or what makes it is not installed.
     """
+    return write_drawings([(chart.key, standalone(chart)) for chart in charts], format_, directory)
+
+
+def write_drawings(drawings: Sequence[tuple[str, str]], format_: str, directory: Path) -> list[Path]:
+    """Write drawings that are SVG files in one of the formats.
+
+    Args:
+        drawings: each one's name and its SVG.
+        format_: svg, png or pdf.
+        directory: where; made where missing.
+
+    Returns:
+        The files.
+
+    Raises:
+        ConfigError: the format is unknown, or what makes it is not installed.
+    """
     if format_ not in FORMATS:
         raise ConfigError(f"plots={format_} is not known; write plots=svg, plots=png or plots=pdf")
     convert = None if format_ == "svg" else _converter(format_)
     directory.mkdir(parents=True, exist_ok=True)
     files = []
-    for chart in charts:
-        path = directory / f"{chart.key}.{format_}"
-        text = standalone(chart)
+    for name, text in drawings:
+        path = directory / f"{name}.{format_}"
         if convert is None:
             write_atomic(path, text)
         else:

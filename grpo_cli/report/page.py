@@ -59,7 +59,16 @@ def run_page(run: Run, packer: Packer | None, *, live: bool = False, version: st
     return document(f"{run.config.get('name') or 'run'} / {run.name}", body, packer, live=live, version=version)
 
 
-def document(title: str, body: Markup, packer: Packer | None, *, live: bool = False, version: str = "") -> str:
+def document(
+    title: str,
+    body: Markup,
+    packer: Packer | None,
+    *,
+    live: bool = False,
+    version: str = "",
+    scripts: Sequence[str] = SCRIPTS,
+    styles: Sequence[str] = ("page.css",),
+) -> str:
     """Put a body into a whole document, with style, script, policy and data.
 
     Args:
@@ -68,9 +77,11 @@ def document(title: str, body: Markup, packer: Packer | None, *, live: bool = Fa
         packer: completions for the end of the page; None for none, and none are written into a live page.
         live: as in `run_page`.
         version: as in `run_page`.
+        scripts: of the assets, in order.
+        styles: likewise.
     """
-    style = _asset("page.css")
-    script = "\n".join(_asset(name) for name in (*SCRIPTS, *(["live.js"] if live else [])))
+    style = "\n".join(map(_asset, styles))
+    script = "\n".join(_asset(name) for name in (*scripts, *(["live.js"] if live else [])))
     source = "'self'" if live else "'none'"
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; connect-src {source}; "

@@ -7,7 +7,7 @@ makes its own name point to 127.0.0.1 gets nothing. There is nothing to write to
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +18,7 @@ from grpo_cli.report.browser import Packer, split_of
 from grpo_cli.report.page import run_page
 from grpo_cli.report.read import read_run
 from grpo_cli.runs.folder import RunFolder
+from grpo_cli.runs.sweep import RECORD
 
 HOST = "127.0.0.1"
 
@@ -42,15 +43,7 @@ class LiveReport:
         folder = self.folder
         watched = [folder.metrics, folder.events, folder.result, folder.provenance, folder.root / "doctor.jsonl"]
         watched += [tail.path for tail in self._tails]
-        marks = []
-        for path in watched:
-            try:
-                stat = path.stat()
-            except OSError:
-                marks.append("-")
-            else:
-                marks.append(f"{stat.st_size}.{stat.st_mtime_ns}")
-        return " ".join(marks)
+        return _marks(watched)
 
     def page(self) -> str:
         """The page as of now."""
@@ -82,12 +75,64 @@ class LiveReport:
                 self._packer.add(split_of(tail.path, record), record)
 
 
-def make_server(root: Path, port: int = 0) -> ThreadingHTTPServer:
-    """A server of a run's report that listens already.
+class LiveBoard:
+    """A sweep's leaderboard as of now.
 
     Args:
-        root: the run folder.
+        root: the sweep's folder.
+        baseline: what the other settings are compared with, as `standings` takes it.
+    """
+
+    def __init__(self, root: Path, baseline: str | None = None) -> None:
+        self.root, self.baseline = root, baseline
+        self._lock = threading.Lock()
+        self._page: tuple[str, str] = ("", "")
+
+    def version(self) -> str:
+        """Changes whenever the sweep's record or a job's results do."""
+        watched = [self.root / RECORD]
+        for path in sorted(p for p in self.root.iterdir() if p.name.isdecimal()):
+            watched += [RunFolder(path).result, RunFolder(path).metrics]
+        return _marks(watched)
+
+    def page(self) -> str:
+        """The page as of now."""
+        from grpo_cli.report.sweep.page import sweep_page
+        from grpo_cli.report.sweep.read import read_sweep
+        from grpo_cli.report.sweep.standings import standings
+
+        with self._lock:
+            version = self.version()
+            if version != self._page[0]:
+                board = standings(read_sweep(self.root), self.baseline)
+                self._page = (version, sweep_page(board, self.root, live=True, version=version))
+            return self._page[1]
+
+    def data(self, name: str) -> bytes | None:
+        """There are no completions in this page."""
+        return None
+
+
+def _marks(watched: Sequence[Path]) -> str:
+    """Size and time of files, as one text."""
+    marks = []
+    for path in watched:
+        try:
+            stat = path.stat()
+        except OSError:
+            marks.append("-")
+        else:
+            marks.append(f"{stat.st_size}.{stat.st_mtime_ns}")
+    return " ".join(marks)
+
+
+def make_server(root: Path, port: int = 0, baseline: str | None = None) -> ThreadingHTTPServer:
+    """A server of a run's report, or of a sweep's leaderboard, that listens already.
+
+    Args:
+        root: the run folder, or the sweep's.
         port: 0 for any that is free.
+        baseline: of a sweep, what the other settings are compared with.
 
     Returns:
         The server, to be run by `serve_forever`; its address is `server_address`.
@@ -95,7 +140,7 @@ def make_server(root: Path, port: int = 0) -> ThreadingHTTPServer:
     Raises:
         ConfigError: the port cannot be had.
     """
-    report = LiveReport(root)
+    report = LiveBoard(root, baseline) if (root / RECORD).is_file() else LiveReport(root)
 
     class Handler(BaseHTTPRequestHandler):
         """Answers GET for the page, its version and its data."""

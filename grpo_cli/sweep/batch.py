@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from grpo_cli.config.compose import check_or_discard
 from grpo_cli.config.freeze import as_dict, freeze
 from grpo_cli.errors import ConfigError
+from grpo_cli.forecast.packing import host_need, pack, too_large
 from grpo_cli.jobs.folder import removed_if_unused
 from grpo_cli.jobs.prepare import machine_for, prepare
-from grpo_cli.launch.hardware import detect
-from grpo_cli.launch.slots import Slot, plan_slots
+from grpo_cli.launch.hardware import available_memory, detect
+from grpo_cli.launch.slots import Slot, fewer_slots, plan_slots
+from grpo_cli.preflight.situation import situation_of
 from grpo_cli.rewards.source import run_sources
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.jsonl import write_atomic
@@ -42,14 +46,18 @@ class Batch:
         place: where their frozen configurations are written.
         budget: what they may take.
         fail_fast: whether a refused configuration ends the sweep.
+        share: the machine's memory that a job may take, where one is thought up after another.
         ready: the numbers of those to run.
+        needs: what each of them takes of the machine's memory, as far as there is a forecast.
     """
 
     slots: list[Slot] | None
     place: Path
     budget: Budget = field(default_factory=Budget)
     fail_fast: bool = False
+    share: float | None = None
     ready: list[int] = field(default_factory=list)
+    needs: dict[int, float] = field(default_factory=dict)
 
     def check(self, cfg: DictConfig, overrides: list[str], job: Job, folder: Path) -> None:
         """Check one job's configuration; note in its record whether it is refused, ended well before, or to be run.
@@ -69,7 +77,10 @@ class Batch:
             check_or_discard(cfg, folder)
             with removed_if_unused(run_folder, Path(cfg.paths.output_dir)):
                 hardware = machine_for(cfg)
-                prepare(cfg, self.slots[0].hardware(hardware) if self.slots else hardware)
+                situation = prepare(cfg, self.slots[0].hardware(hardware) if self.slots else hardware)
+                need = host_need(situation)
+                if need and self.share and need > self.share:
+                    raise ConfigError(too_large(need, self.share, len(self.slots or ())))
                 config = as_dict(cfg)
                 identity = fingerprint(config, run_sources(config))
         except ConfigError as error:
@@ -88,6 +99,8 @@ class Batch:
             job.folder, job.earlier = str(folder), True
             return
         self.ready.append(job.number)
+        if need is not None:
+            self.needs[job.number] = need
         if self.slots:
             job.folder = str(folder)
             cfg.display = "quiet"  # the sweep shows all of them in one picture
@@ -98,6 +111,22 @@ class Batch:
     def config_of(self, number: int) -> Path:
         """Where a job's frozen configuration is written."""
         return self.place / f"{number}.yaml"
+
+    def pack(self, asked: bool) -> None:
+        """Use as many slots as the machine's memory carries jobs.
+
+        Args:
+            asked: whether `launch.slots` is a number.
+
+        Raises:
+            ConfigError: that number does not fit.
+        """
+        if self.slots is None or len(self.slots) == 1:
+            return
+        count, said = pack(self.needs, available_memory(), len(self.slots), asked)
+        self.slots = fewer_slots(self.slots, count)
+        if said:
+            print(f"grpo-train: {said}", file=sys.stderr)
 
 
 def launch(
@@ -143,6 +172,7 @@ def check_and_run(
             f"sweep.invalid=fatal: the configuration of job{'s' * (len(refused) > 1)} {numbers} of {len(jobs)} is "
             "refused, so none was started; sweep.invalid=skip leaves such jobs out."
         )
+    batch.pack(asked=config.launch.slots != "auto")
     if batch.slots is None:
         for number in batch.ready:
             returns[number - first] = launch_one([job_overrides[number - first]], number)[0]
@@ -172,6 +202,10 @@ def stream(config: DictConfig, launch_one: LaunchOne, trials: Trials) -> None:
         )
     batch = batch_of(config)
     sweep = current()
+    if batch.slots is not None and len(batch.slots) > 1:
+        batch.needs = needs_of(config, len(batch.slots))
+        batch.pack(asked=config.launch.slots != "auto")
+        batch.share = available_memory() / len(batch.slots) if len(batch.slots) > 1 else None
     if batch.slots is None:
         while (asked := trials.ask()) is not None:
             _ = launch_one([asked[1]], asked[0])[0].return_value
@@ -202,6 +236,19 @@ def batch_of(config: DictConfig) -> Batch:
         )
     budget = budget_of(config.sweep, slots) if slots else Budget()
     return Batch(slots, Path(config.hydra.sweep.dir).absolute() / "jobs", budget, bool(config.sweep.fail_fast))
+
+
+def needs_of(config: DictConfig, count: int) -> dict[int, float]:
+    """What each of several jobs of the multirun's own configuration takes of the machine's memory.
+
+    A sampler's jobs are not known beforehand; this one, without what it varies, stands for them.
+    """
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    try:
+        need = host_need(situation_of(as_dict(own), machine_for(own)))
+    except (ConfigError, OmegaConfBaseException):
+        return {}  # only the sampler's values make it complete
+    return dict.fromkeys(range(count), need) if need else {}
 
 
 def starter_of(config: DictConfig, batch: Batch) -> JobStarter:

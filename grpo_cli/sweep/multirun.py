@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from grpo_cli.config.compose import check_or_discard
 from grpo_cli.config.freeze import as_dict
+from grpo_cli.display.checking import Checking
 from grpo_cli.errors import EXIT_CONFIG, EXIT_FAILED, ConfigError
 from grpo_cli.launch.signals import Interrupted
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.lock import FolderInUse, own
-from grpo_cli.runs.objectives import objectives_in, objectives_of, values_in
-from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json, read_result
-from grpo_cli.runs.sweep import DRY_RUN, INVALID, NOT_STARTED, RECORD, SUBMITTED, Sweep, find_unfinished, runs_now
+from grpo_cli.runs.objectives import objectives_in, objectives_of
+from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, PRUNED, RUNNING, read_json
+from grpo_cli.runs.sweep import DRY_RUN, INVALID, NOT_STARTED, SUBMITTED, Sweep, find_unfinished
+from grpo_cli.sweep.listed import listed_jobs
 
 if TYPE_CHECKING:
     from grpo_cli.sweep.batch import Batch
+    from grpo_cli.sweep.elsewhere import Elsewhere
 
 DONE = {COMPLETED, PRUNED, DRY_RUN, SUBMITTED}
 LOCAL_LAUNCHERS = ("SlotsLauncher", "BasicLauncher")
@@ -33,7 +34,8 @@ LOCAL_LAUNCHERS = ("SlotsLauncher", "BasicLauncher")
 _current: Sweep | None = None
 _checked: Batch | None = None  # the jobs whose configurations are being checked before any of them starts
 _for_array: dict[str, Any] | None = None  # the configuration of a job that waits for its array to be submitted
-_elsewhere = False  # a launcher of the user's choice runs the jobs in processes that cannot record them here
+_elsewhere: Elsewhere | None = None  # a launcher of the user's choice runs the jobs in processes of its own
+_progress = Checking()
 _held = contextlib.ExitStack()  # the lock of the sweep's folder, until this process ends
 
 
@@ -52,10 +54,7 @@ class RecordSweep(Callback):
         jobs: list[list[str]] | None = None
         asked = [str(override) for override in OmegaConf.to_container(config.hydra.overrides.task)]  # type: ignore[union-attr]
         if str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
-            parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
-            batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-            jobs = [list(job) for batch in batches for job in batch]
-        _elsewhere = not str(config.hydra.launcher._target_).endswith(LOCAL_LAUNCHERS)
+            jobs = listed_or_exit(config, asked)
         # Each node of several starts the same sweep, perhaps in the same folder, and all have to agree on what is run.
         alone = str(OmegaConf.select(config, "launch.nodes.count")) in ("1", "None")
         if alone:
@@ -65,10 +64,33 @@ class RecordSweep(Callback):
             if alone:
                 _held.enter_context(own(RunFolder(directory)))
         except FolderInUse as error:
-            print(f"grpo-train: {error}", file=sys.stderr)
-            raise SystemExit(error.exit_code) from None  # an `Exception` would be a mere warning to Hydra
+            refuse(error)
         _current = Sweep(directory, jobs, asked)
         _current.judge_by(objectives_of(config))
+        if config.display != "quiet":
+            _progress.begin(len(jobs or []))
+        launcher = str(config.hydra.launcher._target_)
+        if not launcher.endswith(LOCAL_LAUNCHERS):
+            from grpo_cli.sweep.elsewhere import Elsewhere
+
+            _elsewhere = Elsewhere(_current, launcher, config.display)
+            _elsewhere.begin()
+
+
+def listed_or_exit(config: DictConfig, asked: list[str]) -> list[list[str]] | None:
+    """The jobs of the command line; None where Hydra cannot split it either, and will say so itself."""
+    try:
+        return listed_jobs(config, asked)
+    except ConfigError as error:
+        refuse(error)
+    except HydraException:
+        return None
+
+
+def refuse(error: ConfigError) -> NoReturn:
+    """End the command, from inside a callback: an `Exception` there is a mere warning to Hydra."""
+    print(f"grpo-train: {error}", file=sys.stderr)
+    raise SystemExit(error.exit_code) from None
 
 
 def go_on_with_earlier(config: DictConfig, asked: list[str]) -> None:
@@ -111,6 +133,7 @@ def checking(batch: Batch) -> Any:
         yield
     finally:
         _checked = None
+        _progress.end()
 
 
 def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float | list[float]:
@@ -127,7 +150,9 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float | list[float]:
 
     hydra = HydraConfig.get()
     global _current, _for_array
-    if _current is None and runs_now(read_json(Path(hydra.sweep.dir) / RECORD)):
+    if _current is None and not str(hydra.launcher._target_).endswith(LOCAL_LAUNCHERS):
+        from grpo_cli.sweep.elsewhere import run_elsewhere
+
         return run_elsewhere(cfg, overrides)
     if _current is None:
         _current = Sweep(Path(hydra.sweep.dir).absolute(), None)
@@ -135,6 +160,7 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float | list[float]:
     job = _current.job(int(hydra.job.num), overrides)
     folder = Path(hydra.runtime.output_dir).absolute()
     if _checked is not None:
+        _progress.at(job.number)
         try:
             _checked.check(cfg, overrides, job, folder)
             if job.status != INVALID:
@@ -169,25 +195,12 @@ def run_in_sweep(cfg: DictConfig, overrides: list[str]) -> float | list[float]:
     return _current.returned(job)
 
 
-def run_elsewhere(cfg: DictConfig, overrides: list[str]) -> float | list[float]:
-    """Run one job in a process of the launcher the user chose: the sweep's own process records it at the end."""
-    from grpo_cli.jobs.job import run_job
-
-    check_or_discard(cfg, Path(HydraConfig.get().runtime.output_dir).absolute())
-    finished = run_job(cfg, overrides)
-    judged = [math.nan if value is None else value for value in values_in(finished.result)] if finished else []
-    values = judged or [math.nan] * len(objectives_of(cfg))
-    return values if len(values) > 1 else values[0]
-
-
 def finish(sweep: Sweep) -> None:
     """After the last job: submit those that go into one Slurm array, and wait for them where that is asked for.
 
     Raises:
         RunError: Slurm refused the array.
     """
-    if _elsewhere:
-        collect(sweep)
     if _for_array is None:
         return
     from grpo_cli.jobs.slurm import read_back, submit_array, wait_for
@@ -199,15 +212,13 @@ def finish(sweep: Sweep) -> None:
         read_back(sweep)
 
 
-def collect(sweep: Sweep) -> None:
-    """Record the jobs that ran in other processes, by their run folders."""
-    for job in sweep.jobs:
-        folder = RunFolder(sweep.directory / str(job.number))
-        if job.status == NOT_STARTED and (result := read_result(folder)):
-            job.take(result)
-            job.folder = str(folder.root)
-            sweep.judge_by(objectives_in(result))
-    sweep.save()
+def end_elsewhere() -> int:
+    """Settle what ran in other processes, however the launcher ended.
+
+    Returns:
+        130 or 143 where a signal ended it, else 0.
+    """
+    return _elsewhere.end() if _elsewhere else 0
 
 
 def sweep_exit_code(sweep: Sweep) -> int:

@@ -52,11 +52,10 @@ class JobStarter:
         """Whether a job can be started now; while a template loads, it is better to wait for it."""
         if self._template is None:
             return True
-        was_ready = self._template.ready
         self._template.poll()
         if problem := self._template.problem:
+            again = self._template.loaded and self._made < TEMPLATES
             self._template = None
-            again = was_ready and self._made < TEMPLATES
             self.say(
                 f"The process that jobs are forked from {problem}; "
                 + ("another one is started." if again else f"the jobs start anew each (see {self._log}).")

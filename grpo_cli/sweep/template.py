@@ -53,10 +53,11 @@ def main(fd: int) -> None:
     try:
         for name in PRELOADED:
             importlib.import_module(name)
-        problem = why_not_forkable()
+        reason = why_not_forkable()
+        problem = reason and f"cannot be forked: {reason}"
     except BaseException as error:
         traceback.print_exc()
-        problem = f"{type(error).__name__}: {error}"[:1000]
+        problem = f"failed with {type(error).__name__}: {error}"[:1000]
     gc.collect()
     gc.freeze()  # what is collected later is not spread over pages that all jobs share
     tell(sock, {"failed": problem} if problem else {"ready": True})

@@ -54,8 +54,13 @@ class Template:
         self._started: list[tuple[int, int]] = []  # pid and pidfd of a job that nobody has asked for yet
         self._ended: dict[int, int] = {}
         self._deadline = time.monotonic() + LOAD_SECONDS
-        self.ready = False
+        self.loaded = False
         self.problem: str | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can fork a job."""
+        return self.loaded and not self.problem
 
     def poll(self, patience: float = 0.0) -> None:
         """Read what it says; `ready` and `problem` are up to date then.
@@ -80,8 +85,8 @@ class Template:
             elif "ended" in message:
                 self._ended[int(message["ended"])] = int(message["code"])
             else:
-                self.ready = True
-        if not self.ready and not self.problem and time.monotonic() > self._deadline:
+                self.loaded = True
+        if not self.loaded and not self.problem and time.monotonic() > self._deadline:
             self.lose(f"did not load within {LOAD_SECONDS:g} s")
 
     def start(self, arguments: Sequence[str], env: Mapping[str, str], log: int) -> WarmJob:
@@ -119,7 +124,6 @@ class Template:
 
     def lose(self, problem: str) -> None:
         """Have no more to do with it; every job of it ends."""
-        self.ready = False
         self.problem = self.problem or problem
         self.close()
 

@@ -3,6 +3,9 @@
 python tests/display/display_replay.py --speed 5 --mode live          # watch a simulated run
 python tests/display/display_replay.py --recorded outputs/x/stamp     # watch a recorded one again
 python tests/display/display_replay.py --svg view.svg --until 60      # a picture of it, for documents
+
+The picture in the README is of a run of the default: grpo-train name=addition, and in the same directory
+PYTHONPATH=<checkout> python <this file> --recorded outputs/addition/<stamp> --svg docs/images/default-run.svg
 """
 
 from __future__ import annotations
@@ -20,11 +23,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from grpo_cli.display import make_display
 from grpo_cli.display.console import make_console
 from grpo_cli.display.follow import Follower
 from grpo_cli.display.scene import Scene
 from grpo_cli.display.view import draw
+from grpo_cli.jobs.execute import header_of
 from grpo_cli.runs import jsonl
 from grpo_cli.runs.folder import RunFolder
 
@@ -154,14 +160,28 @@ def replay(
         write(folder, record)
 
 
-def export_svg(folder: RunFolder, path: Path, until: int | None = None, width: int = 96, height: int = 28) -> None:
+def header_of_recorded(run: RunFolder) -> dict[str, Any]:
+    """What the run's own display was told."""
+    config = OmegaConf.to_container(OmegaConf.load(run.config))
+    assert isinstance(config, dict)
+    return header_of({str(key): value for key, value in config.items()}, RunFolder(run.root.absolute()))
+
+
+def export_svg(
+    folder: RunFolder,
+    path: Path,
+    until: int | None = None,
+    width: int = 96,
+    height: int = 28,
+    header: dict[str, Any] = HEADER,
+) -> None:
     """Draw the live view of a run as an SVG file, as it stood after step `until` (at its end by default)."""
     follower = Follower(folder)
     for record in follower.stream():
         if until is not None and record.get("kind") == "train" and record.get("step", 0) >= until:
             break
     console = make_console(io.StringIO(), record=True, width=width, height=height, force_terminal=True)
-    console.print(draw(Scene(follower.state, HEADER, console, follower.state.last_time or 0.0)))
+    console.print(draw(Scene(follower.state, header, console, follower.state.last_time or 0.0)))
     # rich's file asks a font server for its font; a document must not, any monospaced font will do.
     svg = re.sub(r"@font-face\s*\{.*?\}", "", console.export_svg(title="grpo-train"), flags=re.DOTALL)
     path.write_text(svg, encoding="utf-8")
@@ -183,7 +203,8 @@ def main() -> None:
     records = recorded(RunFolder(args.recorded)) if args.recorded else simulate(args.steps)
     if args.svg:
         replay(folder, records)
-        export_svg(folder, args.svg, args.until)
+        header = header_of_recorded(RunFolder(args.recorded)) if args.recorded else HEADER
+        export_svg(folder, args.svg, args.until, header=header)
         return
     stop = threading.Event()
     began = time.time()

@@ -4,7 +4,7 @@ import io
 
 from grpo_cli.display.console import make_console
 from grpo_cli.display.state import RunState
-from grpo_cli.display.sweep import make_sweep_display
+from grpo_cli.display.sweep import LiveSweep, make_sweep_display
 from grpo_cli.display.sweep_table import sweep_table
 from grpo_cli.runs.objectives import Objective
 from grpo_cli.runs.sweep import Sweep
@@ -63,3 +63,31 @@ def test_on_a_terminal_the_table_is_redrawn(tmp_path, monkeypatch):
         display.tick()
         display.note("stopping")
     assert "2 of 3 jobs have ended, 2 slots" in out.getvalue() and "stopping" in out.getvalue()
+
+
+def test_of_many_jobs_the_picture_fits_the_screen_and_says_what_failed(tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    for name, value in {"TERM": "xterm", "COLUMNS": "80", "LINES": "24", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    long = [f"training.learning_rate={n}e-06" for n in range(60)]
+    sweep = Sweep(tmp_path, [[rate, f"reward=[exact_match,format_{n}]"] for n, rate in enumerate(long)])
+    sweep.judge_by([ACCURACY, Objective("eval/held_out/completion_length", "minimize")])
+    display = LiveSweep(sweep, 2, Terminal())
+    for job in sweep.jobs[:30]:
+        job.status, job.objectives, job.objective = "completed", [0.1, 9.0], 0.1
+        display.changed(job)
+    sweep.jobs[29].status, sweep.jobs[29].error = "failed", "The reward is broken.\nTraceback"
+    sweep.jobs[30].status = "running"
+    pictures = []
+    monkeypatch.setattr(display._live, "update", lambda picture, refresh: pictures.append(picture))
+    display.note("SIGINT: each job saves a checkpoint and ends; again to stop at once. " * 2)
+    lines = display.console.render_lines(pictures[-1], pad=False)
+    text = ["".join(segment.text for segment in line) for line in lines]
+    assert len(text) < 24 and max(map(len, text)) <= 80
+    assert any("30  30e-06" in line or "30  3e-5" in line for line in text), text
+    assert any(line.startswith("⋮ ") and line.strip().endswith("more jobs") for line in text)
+    assert "job 29 failed: The reward is broken. Traceback" in "\n".join(text)
+    assert "30 of 60 jobs have ended, 2 slots: 29 completed, 1 failed; on the Pareto front" in "\n".join(text)

@@ -50,13 +50,13 @@ def drawn(console, rows, objectives, states=()):
     return console.file.getvalue().splitlines()
 
 
-@pytest.mark.parametrize("width", [80, 100, 140])
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
 def test_no_number_is_ever_cut(terminal, width):
     state = RunState(phase="training", step=242, max_steps=1000)
     lines = drawn(terminal(width), [*ROWS, job(3, "running", ())], [ACCURACY], {3: state}.items())
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
-    for shown in ("0.9000", "242/1000", "1:01", "completed", "accuracy", "training"):
+    for shown in ("0.9000", "242/1000", "completed", "accuracy", "training", *(["1:01"] if width > 60 else [])):
         assert shown in text, text
     assert [line[0] for line in lines[-4:]] == [" ", "★", " ", " "]
 

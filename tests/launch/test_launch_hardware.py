@@ -114,3 +114,18 @@ def test_detecting_is_complete_quick_and_ready_for_json():
     assert machine.cores >= 1 and 0 < machine.memory_bytes <= psutil.virtual_memory().total
     assert machine.cpu and machine.host and sys.platform in machine.system.lower()
     assert json.loads(json.dumps(machine.as_dict()))["cores"] == machine.cores
+
+
+def test_memory_that_can_be_had_is_bounded_by_what_the_cgroup_has_left(tmp_path: Path):
+    box = tmp_path / "cgroup" / "box"
+    box.mkdir(parents=True)
+    own = tmp_path / "own"
+    own.write_text("0::/box\n")
+    (box / "memory.max").write_text("1000000\n")
+    (box / "memory.current").write_text("900000\n")
+    assert hardware.available_memory(tmp_path / "cgroup", own) == 100_000
+    (box / "memory.stat").write_text("anon 1\ninactive_file 50000\n")  # given up before anything else
+    assert hardware.available_memory(tmp_path / "cgroup", own) == 150_000
+    (box / "memory.max").write_text("max\n")
+    free = hardware.available_memory(tmp_path / "cgroup", own)
+    assert 1_000_000 < free <= psutil.virtual_memory().total

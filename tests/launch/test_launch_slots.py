@@ -4,7 +4,7 @@ import pytest
 
 from grpo_cli.errors import ConfigError
 from grpo_cli.launch.hardware import Gpu, Hardware
-from grpo_cli.launch.slots import plan_slots
+from grpo_cli.launch.slots import fewer_slots, plan_slots
 
 
 def machine(gpus: int = 0, cores: int = 8) -> Hardware:
@@ -43,7 +43,14 @@ def test_on_the_cpu_the_cores_are_shared_out():
 
 def test_a_job_sees_its_part_of_the_machine_only():
     here = plan_slots({"slots": 2}, {}, machine(2, cores=8))[1].hardware(machine(2, cores=8))
-    assert (here.cores, here.memory_bytes, [gpu.token for gpu in here.gpus]) == (4, 32 << 30, ["1"])
+    assert (here.cores, here.memory_bytes, [gpu.token for gpu in here.gpus]) == (4, 64 << 30, ["1"])
+
+
+def test_slots_that_memory_does_not_carry_leave_their_cores_to_the_rest():
+    slots = plan_slots({"slots": "auto"}, {}, machine(4, cores=8))
+    assert [(slot.cores, slot.gpus[0].token) for slot in fewer_slots(slots, 3)] == [(2, "0"), (2, "1"), (2, "2")]
+    assert [slot.cores for slot in fewer_slots(slots, 1)] == [8]
+    assert fewer_slots(slots, 4) == slots
 
 
 @pytest.mark.parametrize(

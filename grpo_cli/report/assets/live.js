@@ -15,6 +15,7 @@ report.live = (() => {
           if (!fresh || part.contains(document.activeElement)) continue;
           part.replaceChildren(...document.importNode(fresh, true).childNodes);
           report.charts(part);
+          if (report.jobs) report.jobs(part);
         }
         const state = document.getElementById('live');
         if (state) state.textContent = `live, ${new Date().toLocaleTimeString()}`;

@@ -11,8 +11,9 @@ from hydra.plugins.launcher import Launcher
 from grpo_cli.errors import ConfigError
 from grpo_cli.runs.folder import RunFolder
 from grpo_cli.runs.objectives import objectives_in
-from grpo_cli.runs.result import COMPLETED, FAILED, read_result
-from grpo_cli.runs.sweep import INVALID, NOT_STARTED, Job, Sweep
+from grpo_cli.runs.result import COMPLETED, FAILED, PRUNED, read_result
+from grpo_cli.runs.sweep import INVALID, Job, Sweep
+from grpo_cli.sweep.elsewhere import collect, notes_of
 from grpo_cli.sweep.trials import Trials
 
 Asked = tuple[int, Sequence[str]]
@@ -30,23 +31,26 @@ def run_in_batches(launcher: Launcher, trials: Trials, size: int, sweep: Sweep) 
     while batch := [asked for _ in range(size) if (asked := trials.ask()) is not None]:
         for part in _consecutive(batch):
             returns = launcher.launch([list(overrides) for _, overrides in part], initial_job_idx=part[0][0])
+            collect(sweep)
+            stopped = (notes_of(sweep.directory) / "stop").exists()
             for (number, overrides), returned in zip(part, returns, strict=True):
                 job = sweep.job(number, list(overrides))
-                take(job, returned, sweep.directory / str(number))
+                take(job, returned, sweep.directory / str(number), stopped)
                 sweep.judge_by(objectives_in(read_result(RunFolder(sweep.directory / str(number)))))
                 trials.tell(job)
+            if stopped:  # by a signal, or a failed job under `sweep.fail_fast`
+                return
         sweep.save()
 
 
-def take(job: Job, returned: JobReturn, folder: Path) -> None:
-    """Note how a job ended: by its run folder where this machine sees it, else by what it returned."""
-    result = read_result(RunFolder(folder))
-    if result:
+def take(job: Job, returned: JobReturn, folder: Path, stopped: bool) -> None:
+    """Note how a job ended: as recorded, else by its run folder where this machine sees it, else by what it returned."""
+    if stopped or job.status in (COMPLETED, PRUNED, FAILED, INVALID):
+        return
+    if result := read_result(RunFolder(folder)):
         job.take(result)
         job.folder = str(folder)
         return
-    if job.status not in (NOT_STARTED, COMPLETED):
-        return  # recorded when it ran, in this process
     try:
         value = returned.return_value
     except ConfigError as error:
