@@ -44,7 +44,7 @@ def run_in_batches(launcher: Launcher, trials: Trials, size: int, sweep: Sweep) 
 
 
 def take(job: Job, returned: JobReturn, folder: Path, stopped: bool) -> None:
-    """Note how a job ended: as recorded, else by its run folder where this machine sees it, else by what it returned."""
+    """Note how a job ended: as recorded, else by its run folder if this machine sees it, else by what it returned."""
     if stopped or job.status in (COMPLETED, PRUNED, FAILED, INVALID):
         return
     if result := read_result(RunFolder(folder)):
