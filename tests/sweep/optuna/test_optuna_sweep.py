@@ -38,11 +38,12 @@ def test_trials_side_by_side_killed_gone_on_with_and_pruned(tmp_path, cli, warm_
         text=True,
     )
     deadline = time.monotonic() + 120
-    while len(list(tmp_path.glob("outputs/grpo/*/[01]/checkpoints/checkpoint-10"))) < 2:
+    while not (saved := list(tmp_path.glob("outputs/grpo/*/[01]/checkpoints/checkpoint-10"))):
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.02)
     process.kill()
     process.wait()
+    time.sleep(3)  # its jobs end with it, within a second or two
 
     done = cli(*command, "sweep.n_trials=4")  # more than were asked for at first
     assert done.returncode == 0, done.stdout + done.stderr
@@ -53,7 +54,8 @@ def test_trials_side_by_side_killed_gone_on_with_and_pruned(tmp_path, cli, warm_
     assert [job["overrides"][-1] for job in jobs] == [f"+reward.mine.level={v}" for v in (0.9, 0.8, 0.1, 0.2)]
     assert [job["objective"] for job in jobs[:2]] == pytest.approx([0.9, 0.8])
     results = [json.loads((folder / str(n) / "result.json").read_text()) for n in range(4)]
-    assert [result["attempts"] for result in results] == [2, 2, 1, 1]
+    assert results[int(saved[0].parts[-3])]["attempts"] == 2  # from its checkpoint, not anew
+    assert [result["attempts"] for result in results[2:]] == [1, 1]
     assert [result["status"] for result in results[2:]] == ["pruned"] * 2
     trained = [len(read_records(folder / str(n) / "metrics.jsonl", "train")) for n in range(4)]
     assert max(trained[2:]) < steps, trained
