@@ -77,7 +77,8 @@ def _exit_code(command: Callable[[], None]) -> int:
             if not carried:
                 raise
         code = carried
-    if _sweep_of_this_process() is None:
+    sweep = _sweep_of_this_process()
+    if sweep is None or (code and not sweep.jobs):
         return code
     from grpo_cli.sweep.closing import close_sweep
 

@@ -77,6 +77,9 @@ BOUNDS: dict[str, tuple[float | None, bool, float | None, bool]] = {
     "rollout.mismatch_tolerance": (0, False, None, True),
     "rollout.server.gpus": (1, True, None, True),
     "rollout.server.port": (1, True, 65535, True),
+    "sweep.seed": (0, True, None, True),
+    "sweep.batch": (1, True, None, True),
+    "sweep.n_trials": (1, True, None, True),
     "launch.num_processes": (1, True, None, True),
     "launch.grace_seconds": (0, True, None, True),
 }

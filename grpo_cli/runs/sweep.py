@@ -24,6 +24,10 @@ NOT_STARTED, INVALID, DRY_RUN, SUBMITTED = "not started", "invalid", "dry run", 
 RECORD = "sweep.json"
 # A job in one of these is run when its sweep is started again.
 TO_DO = {NOT_STARTED, RUNNING, INTERRUPTED, FAILED}
+# Of `sweep`: what makes it another sweep; the rest may change between two starts.
+SWEEP_COMPARED = {"sweep"} | {
+    f"sweep.{key}" for key in ("sampler", "sampler_options", "seed", "space", "pruner", "pruner_options", "prune_on")
+}
 
 
 @dataclass
@@ -78,6 +82,8 @@ class Sweep:
     Attributes:
         objectives: what its jobs are judged by.
         ended: why no further job is started, where that is not for a signal: its budget is spent.
+        trials: where a sampler thinks the jobs up, how many there are to be over all starts.
+        points: of its grid, where it is one.
     """
 
     def __init__(self, directory: Path, jobs: list[list[str]] | None, asked: Sequence[str] = ()) -> None:
@@ -85,6 +91,8 @@ class Sweep:
         earlier = read_json(directory / RECORD)
         self.jobs = _gone_on_with(jobs, earlier)
         self.ended: str | None = None
+        self.trials: int | None = None
+        self.points: int | None = None
         self.objectives = judged_by(earlier)
         self.asked = [redact(override) for override in asked]
         self.process = own_identity()
@@ -127,6 +135,7 @@ class Sweep:
                 "direction": directions[0],
                 **several,
                 "ended": self.ended,
+                **({"trials": self.trials, "points": self.points} if self.trials is not None else {}),
                 "overrides": self.asked,
                 "command": [redact(argument) for argument in sys.argv[1:]],
                 "working_directory": str(Path.cwd()),
@@ -202,12 +211,13 @@ def runs_now(record: Mapping[str, Any], directory: Path | None = None) -> bool:
     return is_running(str(record["process"]))
 
 
-def find_unfinished(siblings: Path, asked: Sequence[str]) -> Path | None:
+def find_unfinished(siblings: Path, asked: Sequence[str], trials: float | None = None) -> Path | None:
     """The newest sweep of the same overrides that has jobs left to run; None where the newest such one has none.
 
     Args:
         siblings: the folder that holds the sweeps of this name.
         asked: the overrides of the command line.
+        trials: where a sampler thinks the jobs up, how many there are to be (a grid may have fewer points).
     """
     for file in sorted(siblings.glob(f"*/{RECORD}"), reverse=True):
         record = read_json(file)
@@ -218,6 +228,9 @@ def find_unfinished(siblings: Path, asked: Sequence[str]) -> Path | None:
         statuses = {job.get("status") for job in jobs_in(record)}
         if statuses & {DRY_RUN, SUBMITTED}:
             continue
+        if trials is not None:
+            ended = sum(job.get("status") in (COMPLETED, PRUNED, FAILED, INVALID) for job in record.get("jobs", []))
+            return file.parent if ended < min(trials, record.get("points") or trials) else None
         return file.parent if statuses & TO_DO else None
     return None
 
@@ -228,6 +241,8 @@ def _compared(overrides: Sequence[str]) -> list[str]:
 
     def matters(override: str) -> bool:
         key = override.partition("=")[0].lstrip("+~")
+        if key.split(".")[0] == "sweep":
+            return ".".join(key.split(".")[:2]) in SWEEP_COMPARED
         return key.split(".")[0] not in not_compared and ".".join(key.split(".")[:2]) not in not_compared
 
     return sorted(redact(override) for override in overrides if matters(override))

@@ -160,6 +160,8 @@ def check_and_run(
     starter: JobStarter,
 ) -> list[JobReturn]:
     """The work of `launch`, with something that starts jobs."""
+    if config.sweep.space and str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
+        raise ConfigError("sweep.space is varied by Optuna, which is not chosen; write sweep=optuna.")
     returns = check_all(batch, launch_one, job_overrides, first)
     sweep = current()
     jobs = [sweep.jobs[first + index] for index in range(len(job_overrides))]

@@ -98,7 +98,7 @@ def go_on_with_earlier(config: DictConfig, asked: list[str]) -> None:
     named = any(override.startswith("hydra.sweep.dir=") for override in config.hydra.overrides.hydra)
     if named or config.resume != "auto" or config.dry_run or config.launch.slurm.submit:
         return
-    earlier = find_unfinished(Path(config.hydra.sweep.dir).absolute().parent, asked)
+    earlier = find_unfinished(Path(config.hydra.sweep.dir).absolute().parent, asked, wanted_trials(config))
     if earlier is None:
         return
     with read_write(config.hydra), open_dict(config.hydra):
@@ -106,6 +106,17 @@ def go_on_with_earlier(config: DictConfig, asked: list[str]) -> None:
         quoted = str(earlier).replace("\\", "\\\\").replace("'", "\\'")
         config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")  # each job is composed from these
     print(f"Going on with the sweep in {earlier} (resume=never starts afresh).", file=sys.stderr)
+
+
+def wanted_trials(config: DictConfig) -> float | None:
+    """How many trials an Optuna sweep is to have, infinitely many where a grid decides; None for other sweeps."""
+    if not str(config.hydra.sweeper._target_).endswith("GrpoOptunaSweeper"):
+        return None
+    from grpo_cli.sweep.optuna.samplers import TRIALS
+
+    if isinstance(config.sweep.n_trials, int):
+        return config.sweep.n_trials
+    return float("inf") if config.sweep.sampler == "grid" else TRIALS
 
 
 def current_sweep() -> Sweep | None:

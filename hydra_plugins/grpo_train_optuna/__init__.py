@@ -1,0 +1,1 @@
+"""Hydra plugin of grpo-train: a multirun whose jobs Optuna thinks up."""
