@@ -81,7 +81,8 @@ def status(folder: Path, record: Mapping[str, Any]) -> int:
 
     alive = runs_now(record, folder)
     states = {}
-    shown = rows(record["jobs"])
+    fixed = record.get("overrides") if record.get("trials") is not None else None
+    shown = rows(record["jobs"], fixed)
     for row, job in zip(shown, record["jobs"], strict=True):
         if row["status"] != RUNNING:
             continue

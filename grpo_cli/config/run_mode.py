@@ -27,7 +27,7 @@ def looked_up_once(argv: Sequence[str], folders: Sequence[Path]) -> Iterator[Non
         argv: the command line, as Hydra gets it.
         folders: where config files are.
     """
-    if may_be_set(argv, folders):
+    if not hasattr(Hydra, "get_mode") or may_be_set(argv, folders):
         yield
         return
     compose_and_look: Any = Hydra.get_mode

@@ -70,7 +70,8 @@ class PlainSweep(SweepDisplay):
         jobs = self.sweep.jobs
         counts = Counter(shown_status({"status": j.status, "earlier": j.earlier}) for j in jobs)
         before = "".join(f", {counts[w]} {w}" for w in ("completed earlier", "pruned earlier", INVALID) if counts[w])
-        self.console.out(f"sweep: {len(jobs)} jobs on {self.slots} slots{before}  folder {self.sweep.directory}")
+        slots = f"{self.slots} slot{'s' * (self.slots != 1)}"
+        self.console.out(f"sweep: {self.sweep.total} jobs on {slots}{before}  folder {self.sweep.directory}")
         return self
 
     def changed(self, job: Job) -> None:
@@ -157,7 +158,7 @@ class LiveSweep(SweepDisplay):
         done = len(rows) - counts.pop(RUNNING, 0) - counts.pop(NOT_STARTED, 0)
         how = ", ".join(f"{count} {status}" for status, count in counts.most_common())
         best = worth_a_look(rows, self.sweep.objectives)
-        text = f"{done} of {len(rows)} jobs have ended, {self.slots} slot{'s' * (self.slots != 1)}"
+        text = f"{done} of {self.sweep.total} jobs have ended, {self.slots} slot{'s' * (self.slots != 1)}"
         text += (f": {how}" if how else "") + (f"; {best}" if best else "")
         failed = [self.sweep.jobs[number] for number in self._ended if self.sweep.jobs[number].status == FAILED]
         width = self.console.width

@@ -49,12 +49,15 @@ def claimed(
                 resumption = None
             else:
                 # Once more, now that nobody else changes it: it may have been gone on with meanwhile.
-                resumption = resumable(resumption.folder, identity)
+                resumption = resumable(resumption.folder, identity, owned=True)
             if resumption:
                 yield resumption.folder, resumption
                 return
         folder = resumption.folder if resumption else new
         held.enter_context(own(folder))
+        if config["resume"] == "auto" and not alone:
+            # Its process may have been on its way out when it was looked at first.
+            resumption = resumable(folder, identity, owned=True)
         if not resumption and (aside := set_aside(folder)):
             print(f"The earlier run in {folder.root} was moved to {aside}.", file=sys.stderr)
         yield folder, resumption

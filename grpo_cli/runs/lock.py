@@ -12,6 +12,7 @@ import os
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,15 @@ def own(folder: RunFolder) -> Iterator[None]:
         if beating.is_alive():
             beating.join()
         os.close(fd)
+
+
+def wait_until_free(folder: RunFolder, seconds: float) -> None:
+    """Wait while another process owns the folder, so long at most; to be called where that one is about to end."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(FolderInUse), own(folder):
+            return
+        time.sleep(0.05)
 
 
 def owner(fd: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from grpo_cli.errors import ConfigError
 from grpo_cli.runs.checkpoints import is_complete, latest_checkpoint, step_of
 from grpo_cli.runs.folder import RunFolder
-from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, read_result
+from grpo_cli.runs.result import COMPLETED, FAILED, INTERRUPTED, RUNNING, read_result
 
 # Keys that say how a run is watched or started, not what it computes.
 NOT_COMPARED = ("resume", "resume_from", "display", "dry_run", "sweep", "doctor", "report", "reproduce")
@@ -69,15 +69,21 @@ def find_interrupted(siblings: Path, wanted: str, new: Path) -> Resumption | Non
     return None
 
 
-def resumable(folder: RunFolder, wanted: str) -> Resumption | None:
+def resumable(folder: RunFolder, wanted: str, owned: bool = False) -> Resumption | None:
     """The last complete checkpoint of one run, where the run is of this configuration and did not finish.
 
     A run that was ended for a reason of its own (`stopped`) is gone on with only where `resume` names it.
+
+    Args:
+        folder: the run.
+        wanted: the fingerprint of the run being started.
+        owned: the caller holds its lock, so that nobody runs it, even where a process that is just ending still shows.
     """
     result = read_result(folder)
+    unfinished = (INTERRUPTED, FAILED, RUNNING) if owned else (INTERRUPTED, FAILED)
     if result.get("stopped"):
         return None
-    if result.get("config_fingerprint") != wanted or result.get("status") not in (INTERRUPTED, FAILED):
+    if result.get("config_fingerprint") != wanted or result.get("status") not in unfinished:
         return None
     checkpoint = latest_checkpoint(folder.checkpoints)
     return Resumption(folder, checkpoint) if checkpoint else None

@@ -124,6 +124,14 @@ class Sweep:
         values = job.objectives or [math.nan] * len(self.objectives)
         return values if len(self.objectives) > 1 else values[0]
 
+    @property
+    def total(self) -> int:
+        """How many jobs there are, those that a sampler has yet to think up included."""
+        if self.trials is None:
+            return len(self.jobs)
+        wanted = min(self.trials, math.inf if self.points is None else self.points)
+        return max(len(self.jobs), int(wanted) if math.isfinite(wanted) else 0)
+
     def save(self) -> None:
         """Write `sweep.json` atomically."""
         names, directions = [o.name for o in self.objectives], [o.direction for o in self.objectives]
@@ -147,7 +155,7 @@ class Sweep:
 
     def rows(self) -> list[dict[str, Any]]:
         """The jobs as plain dicts for the table."""
-        return rows([asdict(job) for job in self.jobs])
+        return rows([asdict(job) for job in self.jobs], fixed=None if self.trials is None else self.asked)
 
 
 def _gone_on_with(jobs: list[list[str]] | None, earlier: Mapping[str, Any]) -> list[Job]:
@@ -169,9 +177,15 @@ def _gone_on_with(jobs: list[list[str]] | None, earlier: Mapping[str, Any]) -> l
     return listed
 
 
-def rows(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Jobs as a table shows them: of the overrides those that differ, folders from the working directory on."""
+def rows(jobs: Sequence[Mapping[str, Any]], fixed: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Jobs as a table shows them: of the overrides those that differ, folders from the working directory on.
+
+    Args:
+        jobs: their records.
+        fixed: the overrides that all have, where that is known beforehand; else those that these ones share.
+    """
     common = set.intersection(*(set(job["overrides"]) for job in jobs)) if len(jobs) > 1 else set()
+    common = common if fixed is None else set(fixed)
     return [
         {
             **job,

@@ -16,6 +16,8 @@ if __name__ == "__main__":
 
 from grpo_cli.errors import EXIT_DONE, EXIT_SIGINT, GrpoTrainError
 
+LEAVE_SECONDS = 10.0  # a job of a sweep that was killed a moment ago is still on its way out
+
 
 def main(argv: list[str]) -> int:
     """Run one job.
@@ -54,11 +56,13 @@ def run(config: Path, root: Path, cores: int) -> int:
     from grpo_cli.launch.hardware import detect
     from grpo_cli.launch.signals import raising
     from grpo_cli.runs.folder import RunFolder
+    from grpo_cli.runs.lock import wait_until_free
 
     folder = RunFolder(root)
     cfg = OmegaConf.load(config)
     assert isinstance(cfg, DictConfig)
     with raising(), readable_write_errors(folder):
+        wait_until_free(folder, LEAVE_SECONDS)
         finished = start(cfg, read_list(overrides_of(config)), folder, False, replace(detect(), cores=cores))
     return int(finished.result["exit_code"] or 0) if finished else EXIT_DONE
 

@@ -66,7 +66,12 @@ def test_an_owner_touches_the_lock_and_is_named_to_others(folder, monkeypatch):
 
 def test_a_sweep_elsewhere_that_is_silent_is_gone_on_with(tmp_path):
     sweep = RunFolder(tmp_path / "sweeps" / "a")
-    record = {"overrides": ["seed=1,2"], "process": "1:1", "host": "elsewhere", "jobs": [{"status": "running"}]}
+    record = {
+        "overrides": ["seed=1,2"],
+        "process": "1:1",
+        "host": "elsewhere",
+        "jobs": [{"number": 0, "overrides": ["seed=1"], "status": "running"}],
+    }
     sweep.logs.mkdir(parents=True)
     (sweep.root / "sweep.json").write_text(json.dumps(record))
     sweep.lock.write_text("1 on elsewhere")

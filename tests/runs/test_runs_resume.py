@@ -1,12 +1,16 @@
+import contextlib
 import os
 import socket
+import threading
+import time
 
+import psutil
 import pytest
 
 from grpo_cli.errors import ConfigError
 from grpo_cli.runs import checkpoints, resume
 from grpo_cli.runs.folder import RunFolder
-from grpo_cli.runs.lock import own
+from grpo_cli.runs.lock import own, wait_until_free
 from grpo_cli.runs.result import read_result, start_result, update_result
 
 
@@ -96,3 +100,25 @@ def test_a_run_that_was_ended_for_a_reason_is_gone_on_with_only_by_name(tmp_path
     update_result(run, stopped="The doctor ended the run.")
     assert resume.resumable(run, "same") is None
     assert resume.explicit(run.root).checkpoint == checkpoint
+
+
+def test_a_run_whose_folder_is_ours_is_run_by_nobody_even_while_its_process_shows(tmp_path):
+    run = make_run(tmp_path, "2026-01-01", status="running", steps=[7])
+    update_result(run, pid=os.getpid(), process_started=psutil.Process().create_time(), host=socket.gethostname())
+    assert resume.resumable(run, "same") is None  # it may be at work
+    assert resume.resumable(run, "same", owned=True).checkpoint == run.checkpoints / "checkpoint-7"
+
+
+def test_waiting_for_an_owner_that_is_about_to_end(tmp_path):
+    folder = RunFolder(tmp_path)
+    holder = contextlib.ExitStack()
+    holder.enter_context(own(folder))
+    timer = threading.Timer(0.3, holder.close)
+    timer.start()
+    began = time.monotonic()
+    wait_until_free(folder, 20)
+    assert 0.25 < time.monotonic() - began < 10
+    with own(folder):
+        began = time.monotonic()
+        wait_until_free(folder, 0.2)  # and not for ever
+        assert time.monotonic() - began < 5

@@ -103,7 +103,7 @@ def disk_space(situation: Situation) -> Iterator[Finding]:
         "files.disk_space",
         severity,
         "paths.output_dir",
-        f"paths.output_dir: {size(free)} are free and the run will write up to {size(most)}"
+        f"paths.output_dir: {size(free)} are free and the run will write up to {size(most)} beside logs and completions"
         + (f" ({kept} checkpoint{'s' * (kept > 1)} of {size(weights + state)}, and the model)" if kept else ""),
         "A full disk ends the run while it saves; checkpoints hold the optimizer's state beside the weights.",
         tuple(fixes),

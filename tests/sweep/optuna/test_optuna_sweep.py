@@ -43,7 +43,6 @@ def test_trials_side_by_side_killed_gone_on_with_and_pruned(tmp_path, cli, warm_
         time.sleep(0.02)
     process.kill()
     process.wait()
-    time.sleep(3)  # its jobs end with it, within a second or two
 
     done = cli(*command, "sweep.n_trials=4")  # more than were asked for at first
     assert done.returncode == 0, done.stdout + done.stderr
