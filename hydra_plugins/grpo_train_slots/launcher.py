@@ -1,7 +1,7 @@
 """Hydra's launcher for `grpo-train -m`: checks all jobs first, then runs them side by side on the machine's slots.
 
 Hydra finds plugins in the namespace package `hydra_plugins` and imports them at every start, so this file imports
-nothing of weight; what it does is in `grpo_cli.sweep.batch`.
+nothing of weight; what it does is in `grpo_cli.sweep.launching`.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class SlotsLauncher(BasicLauncher):
         Returns:
             One result a job, in order; its value is the job's objective, a list where there are several.
         """
-        from grpo_cli.sweep.batch import launch
+        from grpo_cli.sweep.launching import launch
 
         assert self.config is not None
         return launch(self.config, super().launch, job_overrides, initial_job_idx)
@@ -46,7 +46,7 @@ class SlotsLauncher(BasicLauncher):
         Args:
             trials: a `grpo_cli.sweep.trials.Trials`.
         """
-        from grpo_cli.sweep.batch import stream
+        from grpo_cli.sweep.launching import stream
 
         assert self.config is not None
         stream(self.config, super().launch, trials)
