@@ -63,8 +63,9 @@ def test_the_wheel_is_small_and_holds_the_configs_and_the_model(wheel):
     assert tracked <= names
     assert {"grpo_cli/assets/embedded/model.safetensors", "grpo_cli/assets/embedded/tokenizer.json"} <= names
     assert {"grpo_cli/report/assets/page.css", "grpo_cli/report/assets/browser.js"} <= names
-    ours = ("grpo_cli/", "hydra_plugins/grpo_train_slots/", f"grpo_train-{grpo_cli.__version__}.")
-    assert "hydra_plugins/grpo_train_slots/launcher.py" in names
+    plugins = ("hydra_plugins/grpo_train_slots/", "hydra_plugins/grpo_train_optuna/")
+    ours = ("grpo_cli/", *plugins, f"grpo_train-{grpo_cli.__version__}.")
+    assert {f"{plugins[0]}launcher.py", f"{plugins[1]}sweeper.py"} <= names
     assert not [name for name in names if not name.startswith(ours)]
 
 

@@ -139,7 +139,8 @@ def _work(request: dict, streams: list[int], base: list[str], stand_in: Path) ->
         os.environ.update(request["environment"])
         safe = "PYTHONSAFEPATH" in os.environ
         paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-        sys.path[:] = [*([] if safe else [str(Path.cwd())]), *paths, *base]
+        # Each once, as Python does it: `base` holds the package too where it is installed from this checkout.
+        sys.path[:] = dict.fromkeys([*([] if safe else [str(Path.cwd())]), *paths, *base])
         sys.argv = list(request["arguments"])
         import torch
 
