@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Protocol
 
@@ -39,7 +40,7 @@ class Process(Protocol):
         """Send it SIGKILL."""
 
 
-class PolledProcess:
+class PolledProcess(ABC):
     """What a process that can be polled and signalled has besides: waiting, and signals by name.
 
     Args:
@@ -50,13 +51,13 @@ class PolledProcess:
         self.pid = pid
         self.returncode: int | None = None
 
+    @abstractmethod
     def poll(self) -> int | None:
         """Look whether it has ended; returns `returncode`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def send_signal(self, sig: int) -> None:
         """Send it a signal; none once it has ended."""
-        raise NotImplementedError
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end.

@@ -2,37 +2,15 @@
 
 import json
 import math
-import os
 
 import pytest
-from real_runs import REPOSITORY, SHORT
+from own_sweeper import write_sweeper
+from real_runs import SHORT
 
 LENGTH = "eval/held_out/completion_length"
 
 # Starts a job and one that is refused, and writes down what the launcher returns for them.
 SWEEPER = """
-import json
-from dataclasses import dataclass
-
-from hydra.core.config_store import ConfigStore
-from hydra.core.plugins import Plugins
-from hydra.plugins.sweeper import Sweeper
-
-
-@dataclass
-class Conf:
-    _target_: str = "hydra_plugins.telling.sweeper.Telling"
-
-
-ConfigStore.instance().store(group="hydra/sweeper", name="telling", node=Conf)
-
-
-class Telling(Sweeper):
-    def setup(self, *, hydra_context, task_function, config):
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
-
     def sweep(self, arguments):
         jobs = [[*arguments, "seed=1"], [*arguments, "training.num_generations=7"]]
         returned = [each.return_value for each in self.launcher.launch(jobs, 0)]
@@ -43,16 +21,13 @@ class Telling(Sweeper):
 
 @pytest.mark.slow
 def test_the_sweeper_is_given_a_list_and_a_pruned_job_is_left_alone(tmp_path, cli):
-    place = tmp_path / "hydra_plugins" / "telling"
-    place.mkdir(parents=True)
-    (place / "__init__.py").touch()
-    (place / "sweeper.py").write_text(SWEEPER)
+    own = write_sweeper(tmp_path, SWEEPER)
 
     def sweep():
         done = cli(
-            *["-m", *SHORT, "hydra.sweep.dir=sweep", "hydra/sweeper=telling", "training.max_steps=1"],
+            *["-m", *SHORT, "hydra.sweep.dir=sweep", "hydra/sweeper=own", "training.max_steps=1"],
             *[f"objective=[auto,{LENGTH}]", "direction=[maximize,minimize]", "evaluation.baseline=false"],
-            PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", str(REPOSITORY))]),
+            PYTHONPATH=own,
         )
         assert done.returncode == 1, done.stdout + done.stderr  # one job is refused
         return done, json.loads((tmp_path / "returned.json").read_text())

@@ -1,7 +1,6 @@
 """Multirun jobs side by side: stopped, killed and gone on with; a failing one; refused ones."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from real_runs import COMMAND, REPOSITORY, SHORT, environment, read_records
+from own_sweeper import write_sweeper
+from real_runs import COMMAND, SHORT, environment, read_records
 
 # One thread a process everywhere: another number of threads adds up in another order.
 TRIALS = ["-m", *SHORT, "training.max_steps=12", "training.save_steps=3", "launch.threads=1", "seed=1,2,3"]
@@ -180,15 +180,12 @@ def test_a_spent_budget_stops_cleanly_and_more_of_it_goes_on(tmp_path, cli):
 @pytest.mark.slow
 def test_a_pruned_job_saves_a_checkpoint_and_is_no_failure(tmp_path, cli):
     # A sweeper of the user's own, in a folder of Hydra plugins, with a sampler that prunes its second trial.
-    place = tmp_path / "hydra_plugins" / "pruning"
-    place.mkdir(parents=True)
-    (place / "__init__.py").touch()
-    (place / "sweeper.py").write_text(SWEEPER)
+    own = write_sweeper(tmp_path, SWEEPER)
     done = cli(
-        *["-m", *SHORT, "hydra.sweep.dir=sweep", "hydra/sweeper=pruning", "training.max_steps=300"],
+        *["-m", *SHORT, "hydra.sweep.dir=sweep", "hydra/sweeper=own", "training.max_steps=300"],
         *["launch.slots=2", "launch.threads=1"],
         *["objective=[auto,eval/held_out/completion_length]", "direction=[maximize,minimize]"],
-        PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", str(REPOSITORY))]),
+        PYTHONPATH=own,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = jobs_of(tmp_path / "sweep")
@@ -206,29 +203,6 @@ def test_a_pruned_job_saves_a_checkpoint_and_is_no_failure(tmp_path, cli):
 
 
 SWEEPER = """
-import json
-import os
-from dataclasses import dataclass
-
-from hydra.core.config_store import ConfigStore
-from hydra.core.plugins import Plugins
-from hydra.plugins.sweeper import Sweeper
-
-
-@dataclass
-class Conf:
-    _target_: str = "hydra_plugins.pruning.sweeper.Pruning"
-
-
-ConfigStore.instance().store(group="hydra/sweeper", name="pruning", node=Conf)
-
-
-class Pruning(Sweeper):
-    def setup(self, *, hydra_context, task_function, config):
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
-
     def sweep(self, arguments):
         self.fixed = list(arguments)
         own = [["training.max_steps=2"], ["seed=7"], ["training.max_steps=3"]]
