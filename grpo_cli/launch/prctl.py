@@ -9,9 +9,9 @@ import sys
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 
 
-def die_with_parent() -> None:
-    """End this process by SIGKILL when the thread that started it ends; not inherited by its children."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with_parent(sig: int = signal.SIGKILL) -> None:
+    """Send this process a signal when the thread that started it ends; not inherited by its children."""
+    _prctl(_PR_SET_PDEATHSIG, sig)
 
 
 def adopt_orphans() -> None:

@@ -15,7 +15,6 @@ It ignores SIGINT, SIGTERM and SIGHUP: whether a run stops is for the composer a
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
 import select
@@ -27,16 +26,16 @@ import time
 if __name__ == "__main__":
     # By path: `-I` keeps the working directory out, and the package itself would bring more than is needed here.
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    from prctl import adopt_orphans, die_with_parent
     from shared_memory import SharedMemory
 
     sys.path.pop(0)
 else:
+    from grpo_cli.launch.prctl import adopt_orphans, die_with_parent
     from grpo_cli.launch.shared_memory import SharedMemory
 
 LINGER_SECONDS = 2.0  # what the child leaves running has this long to end by itself
 LOOK_SECONDS = 0.2  # between two looks at the shared memory
-_PR_SET_CHILD_SUBREAPER = 36
-_PR_SET_PDEATHSIG = 1
 
 
 def _children() -> dict[int, list[int]]:
@@ -97,12 +96,6 @@ def _kill_all(main: int, group: int, status: int | None, memory: SharedMemory) -
     return status
 
 
-def _die_with_warden() -> None:
-    """In the child, before it becomes the command: end by SIGKILL when the warden ends (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
 class Warden:
     """The calling process as the warden of one command: made before the command is started.
 
@@ -113,8 +106,7 @@ class Warden:
     def __init__(self, pipe: int) -> None:
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ignored, lambda *_: None)  # a handler, since SIG_IGN would be inherited by the child
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        adopt_orphans()
         self._pipe = pipe
         self._wake, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
@@ -157,7 +149,7 @@ class Warden:
 
     def left_by_child(self) -> None:
         """In a child that was forked and goes on in this program: take back what only a warden needs."""
-        _die_with_warden()
+        die_with_parent()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for fd in (self._pipe, self._wake, self._waker):
@@ -175,7 +167,7 @@ def main(pipe: int, argv: list[str]) -> int:
         The command's exit code; where a signal ended it, the warden ends by that signal too.
     """
     warden = Warden(pipe)
-    child = subprocess.Popen(argv, start_new_session=sys.platform != "linux", preexec_fn=_die_with_warden)
+    child = subprocess.Popen(argv, start_new_session=sys.platform != "linux", preexec_fn=die_with_parent)
     child.returncode = 0  # `watch` collects it
     return warden.watch(child.pid)
 

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 
 from grpo_cli.launch.identity import is_running
+from grpo_cli.launch.prctl import die_with_parent
 
 COMPOSER = "GRPO_TRAIN_COMPOSER"  # pid:mark of the grpo-train that started this worker
 GONE = 128 + signal.SIGKILL
-_PR_SET_PDEATHSIG = 1
 
 
 def arm(period: float = 1.0) -> None:
@@ -32,10 +31,7 @@ def arm(period: float = 1.0) -> None:
     composer = os.environ.get(COMPOSER)
     if not composer:
         return
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_parent()
     # Only now: a composer that ended before the call above sends no signal any more.
     if not is_running(composer):
         os._exit(GONE)

@@ -9,7 +9,6 @@ trainer does, however that ends.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
 import signal
@@ -21,6 +20,7 @@ import traceback
 from typing import Any, NoReturn
 
 from grpo_cli.errors import ConfigError
+from grpo_cli.launch.prctl import adopt_orphans, die_with_parent
 from grpo_cli.rewards.build import RewardContext, build_reward
 from grpo_cli.rewards.guard import worker
 from grpo_cli.rewards.guard.channel import Channel, frame
@@ -30,14 +30,13 @@ from grpo_cli.rewards.reward import Reward
 COMMAND = struct.Struct("<4si")
 FORK, REAP = b"fork", b"reap"
 ALL = -1  # number of the lane that does every reward without a lane of its own
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def main(fd: int) -> None:
     """Build the rewards as the first message says, then fork workers until the other end closes."""
     parent = os.getppid()
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # what a reward leaves running comes to us, to be ended
+    die_with_parent()
+    adopt_orphans()  # what a reward leaves running comes to us, to be ended
     sock = socket.socket(fileno=fd)
     channel = Channel(sock)
     setup = channel.receive()
@@ -65,7 +64,7 @@ def main(fd: int) -> None:
 
     # From here on its own handler ends it, which takes along what rewards have left running.
     signal.signal(signal.SIGTERM, end)
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    die_with_parent(signal.SIGTERM)
     channel.send(("ready",))
     seen = 0
     try:
@@ -123,7 +122,7 @@ def _become_worker(fd: int, lane: int, setup: dict[str, Any], rewards: dict[int,
         # Slurm's SIGTERM asks the run for a checkpoint, which needs the rewards of the step it is in. No SIG_IGN: the
         # programs a reward starts would inherit that.
         signal.signal(signal.SIGTERM, (lambda *_: None) if "SLURM_JOB_ID" in os.environ else signal.SIG_DFL)
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with_parent()
         if os.getppid() != template:
             os._exit(1)
         os.setsid()  # a group of its own: what it starts is killed with it
@@ -198,11 +197,6 @@ def _kill(pid: int) -> None:
     for kill in (os.killpg, os.kill):
         with contextlib.suppress(OSError):
             kill(pid, signal.SIGKILL)
-
-
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, int(value), 0, 0, 0)
 
 
 if __name__ == "__main__":
